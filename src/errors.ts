@@ -1,0 +1,210 @@
+/** One class per cause. Every message says what happened, where, and what to do next; none contains a payload or a secret. */
+
+import type { Position, TopicPartition } from './position.js';
+
+/** What each error adds to its message. */
+export interface KafkaRxErrorOptions {
+  /** A stable word for the class of the error, for `switch` and for logs. */
+  readonly code: string;
+  /** Whether doing the same again later can succeed without anybody changing anything. */
+  readonly retriable?: boolean;
+  readonly cause?: unknown;
+}
+
+/** The class that every error of this library extends. */
+export class KafkaRxError extends Error {
+  readonly code: string;
+  readonly retriable: boolean;
+
+  constructor(message: string, { code, retriable = false, cause }: KafkaRxErrorOptions) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.retriable = retriable;
+  }
+}
+
+/** An option or argument is wrong. Thrown at once by the call that received it; nothing was opened. */
+export class OptionError extends KafkaRxError {
+  constructor(message: string) {
+    super(message, { code: 'OPTION' });
+  }
+}
+
+/** The native Kafka client could not be loaded or created. */
+export class ClientUnavailableError extends KafkaRxError {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super(message, { code: 'CLIENT_UNAVAILABLE', ...options });
+  }
+}
+
+/** The `Kafka` was closed, so it opens no more clients. */
+export class ClosedError extends KafkaRxError {
+  constructor(message: string) {
+    super(message, { code: 'CLOSED' });
+  }
+}
+
+/** No broker answered within `connectTimeoutMs`. */
+export class BrokerUnavailableError extends KafkaRxError {
+  readonly brokers: readonly string[];
+
+  constructor(message: string, options: { brokers: readonly string[]; cause?: unknown }) {
+    super(message, { code: 'BROKER_UNAVAILABLE', retriable: true, cause: options.cause });
+    this.brokers = options.brokers;
+  }
+}
+
+/** A broker, or the client on its behalf, reported an error that the client does not mend by itself. */
+export class BrokerError extends KafkaRxError {
+  /** librdkafka's error code: positive from the broker, negative from the client. */
+  readonly kafkaCode: number;
+
+  constructor(message: string, options: { kafkaCode: number; retriable?: boolean; cause?: unknown }) {
+    super(message, { code: 'BROKER', retriable: options.retriable ?? false, cause: options.cause });
+    this.kafkaCode = options.kafkaCode;
+  }
+}
+
+/** A topic that was named does not exist, or was deleted. */
+export class UnknownTopicError extends KafkaRxError {
+  readonly topics: readonly string[];
+
+  constructor(message: string, options: { topics: readonly string[]; cause?: unknown }) {
+    super(message, { code: 'UNKNOWN_TOPIC', cause: options.cause });
+    this.topics = options.topics;
+  }
+}
+
+/** The remembered offset lies outside what the log still (or already) holds. */
+export class OffsetOutOfRangeError extends KafkaRxError {
+  readonly position: Position;
+  /** The first offset that the log holds. */
+  readonly low: number;
+  /** The offset that the next written record will get. */
+  readonly high: number;
+
+  constructor(message: string, options: { position: Position; low: number; high: number }) {
+    super(message, { code: 'OFFSET_OUT_OF_RANGE' });
+    this.position = options.position;
+    this.low = options.low;
+    this.high = options.high;
+  }
+}
+
+/** A partition has no remembered offset, and `from: 'fail'` forbids to choose one. */
+export class NoStoredOffsetError extends KafkaRxError {
+  readonly partition: TopicPartition;
+
+  constructor(message: string, partition: TopicPartition) {
+    super(message, { code: 'NO_STORED_OFFSET' });
+    this.partition = partition;
+  }
+}
+
+/** The store's directory cannot be used: missing, not writable, not a directory. */
+export class StoreUnavailableError extends KafkaRxError {
+  readonly path: string;
+
+  constructor(message: string, options: { path: string; cause?: unknown }) {
+    super(message, { code: 'STORE_UNAVAILABLE', cause: options.cause });
+    this.path = options.path;
+  }
+}
+
+/** Another live process, or another `openOffsets` in this one, owns the store. */
+export class StoreLockedError extends KafkaRxError {
+  readonly path: string;
+
+  constructor(message: string, options: { path: string; cause?: unknown }) {
+    super(message, { code: 'STORE_LOCKED', retriable: true, cause: options.cause });
+    this.path = options.path;
+  }
+}
+
+/** The directory says that it held offsets, but they are gone. */
+export class StoreLostError extends KafkaRxError {
+  readonly path: string;
+
+  constructor(message: string, options: { path: string; cause?: unknown }) {
+    super(message, { code: 'STORE_LOST', cause: options.cause });
+    this.path = options.path;
+  }
+}
+
+/** What the store holds is not what was written. */
+export class StoreCorruptError extends KafkaRxError {
+  readonly path: string;
+
+  constructor(message: string, options: { path: string; cause?: unknown }) {
+    super(message, { code: 'STORE_CORRUPT', cause: options.cause });
+    this.path = options.path;
+  }
+}
+
+/** The store was written by a newer version of this library, or is none of ours. */
+export class StoreFormatError extends KafkaRxError {
+  readonly path: string;
+
+  constructor(message: string, options: { path: string }) {
+    super(message, { code: 'STORE_FORMAT' });
+    this.path = options.path;
+  }
+}
+
+/** A write to the store failed or never ended; whether it is on disk is unknown until the store is opened again. */
+export class StoreFailedError extends KafkaRxError {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super(message, { code: 'STORE_FAILED', ...options });
+  }
+}
+
+/** Another subscription, here or in another process, took over a partition while this one still worked on it. */
+export class FencedError extends KafkaRxError {
+  readonly partitions: readonly TopicPartition[];
+
+  constructor(message: string, partitions: readonly TopicPartition[]) {
+    super(message, { code: 'FENCED' });
+    this.partitions = partitions;
+  }
+}
+
+/** An outgoing record cannot be sent as it is: nothing of its input was sent. */
+export class InvalidRecordError extends KafkaRxError {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super(message, { code: 'INVALID_RECORD', ...options });
+  }
+}
+
+/** A record was not acknowledged. `outcome: 'unknown'` means that it may be in the log all the same. */
+export class DeliveryError extends KafkaRxError {
+  readonly topic: string;
+  readonly partition: number | undefined;
+  readonly kafkaCode: number;
+  readonly outcome: 'failed' | 'unknown';
+
+  constructor(
+    message: string,
+    options: {
+      topic: string;
+      partition: number | undefined;
+      kafkaCode: number;
+      outcome: 'failed' | 'unknown';
+      retriable: boolean;
+      cause?: unknown;
+    },
+  ) {
+    super(message, { code: 'DELIVERY', retriable: options.retriable, cause: options.cause });
+    this.topic = options.topic;
+    this.partition = options.partition;
+    this.kafkaCode = options.kafkaCode;
+    this.outcome = options.outcome;
+  }
+}
+
+/** `drain` waited `timeoutMs` after its signal and the work was still not finished. */
+export class DrainTimeoutError extends KafkaRxError {
+  constructor(message: string) {
+    super(message, { code: 'DRAIN_TIMEOUT' });
+  }
+}

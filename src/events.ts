@@ -1,0 +1,24 @@
+import type { Position, TopicPartition } from './position.js';
+
+/** What happens beside the records. */
+export type KafkaEvent =
+  /** A line of librdkafka's log. */
+  | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly client: string; readonly message: string }
+  /** Something went wrong that the client tries to mend by itself; what it cannot mend errors the stream. */
+  | { readonly type: 'error'; readonly client: string; readonly error: Error }
+  /** Partitions were given to this source, which starts them at these offsets. */
+  | { readonly type: 'assigned'; readonly group: string; readonly partitions: readonly Position[] }
+  /** Partitions were taken away, after what was in flight was finished (or `drainTimeoutMs` was over: then `unfinished` records come again). */
+  | { readonly type: 'revoked'; readonly group: string; readonly partitions: readonly TopicPartition[]; readonly unfinished: number }
+  /** Partitions were taken away without a word before: what was in flight comes again, here or elsewhere. */
+  | { readonly type: 'lost'; readonly group: string; readonly partitions: readonly TopicPartition[]; readonly unfinished: number }
+  /** The records `[from, to)` of a partition were gone before they were read. */
+  | { readonly type: 'gap'; readonly group: string; readonly topic: string; readonly partition: number; readonly from: number; readonly to: number }
+  /** A newer epoch exists, so a checkpoint of these was refused. */
+  | { readonly type: 'stale'; readonly group: string; readonly partitions: readonly TopicPartition[] }
+  /** librdkafka's statistics, parsed; on if `properties` set `statistics.interval.ms`. */
+  | { readonly type: 'stats'; readonly client: string; readonly stats: unknown }
+  /** A broker slows a client down by quota. */
+  | { readonly type: 'throttle'; readonly client: string; readonly broker: string; readonly throttleMs: number }
+  /** Worth knowing once. */
+  | { readonly type: 'notice'; readonly message: string };

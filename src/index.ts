@@ -1,0 +1,30 @@
+export { Kafka } from './kafka.js';
+export type { KafkaOptions, Logger, Properties, SaslOptions, SslOptions } from './kafka.js';
+export type { KafkaEvent } from './events.js';
+
+export { fromTopic } from './sources/topic.js';
+export type { FromTopicOptions } from './sources/topic.js';
+export type { From, SourceOptions } from './sources/sourceOptions.js';
+
+export { commit } from './operators/commit.js';
+export type { CommitOptions } from './operators/commit.js';
+export { filterValue } from './operators/filterValue.js';
+export { mapValue } from './operators/mapValue.js';
+export { release } from './operators/release.js';
+
+export { toTopic } from './sinks/toTopic.js';
+export type { Outgoings, ToTopicOptions } from './sinks/toTopic.js';
+
+export { openOffsets } from './offsets/lmdb.js';
+export type { OpenOffsetsOptions } from './offsets/lmdb.js';
+export { memoryOffsets } from './offsets/memory.js';
+export type { Checkpoint, Claim, OffsetStore } from './offsets/store.js';
+
+export { drain } from './drain.js';
+export type { DrainOptions } from './drain.js';
+
+export { detach } from './record.js';
+export type { Delivery, Headers, KafkaRecord, ProducerHeaders, ProducerRecord } from './record.js';
+export type { Position, Positioned, TopicPartition } from './position.js';
+
+export * from './errors.js';

@@ -1,0 +1,108 @@
+import { crc32 } from 'node:zlib';
+import type { Checkpoint } from './store.js';
+
+/**
+ * The binary form of a checkpoint. All numbers are varints (LEB128), but for the version byte and the checksum:
+ *
+ *     version u8 | epoch | frontier | number of runs | (gap, length)… | metadata length | metadata UTF-8 | crc32 u32
+ *
+ * Each run is stored as its distance from the end of the one before, so a hundred runs take a few hundred bytes.
+ */
+const VERSION = 1;
+
+/** Why stored bytes are not a checkpoint. */
+export class CodecError extends Error {
+  readonly kind: 'corrupt' | 'version';
+
+  constructor(kind: 'corrupt' | 'version', message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+export type CheckpointBody = Omit<Checkpoint, 'topic' | 'partition'>;
+
+export function encodeCheckpoint({ epoch, frontier, runs, metadata }: CheckpointBody): Buffer {
+  const text = Buffer.from(metadata);
+  // A varint of a number below 2^53 takes 8 bytes at most.
+  const buffer = Buffer.allocUnsafe(1 + 8 * (4 + runs.length) + text.length + 4);
+  let at = buffer.writeUInt8(VERSION, 0);
+  at = writeVarint(buffer, epoch, at);
+  at = writeVarint(buffer, frontier, at);
+  at = writeVarint(buffer, runs.length / 2, at);
+  let end = frontier;
+  for (let i = 0; i < runs.length; i += 2) {
+    const from = runs[i] as number;
+    const to = runs[i + 1] as number;
+    at = writeVarint(buffer, from - end, at);
+    at = writeVarint(buffer, to - from, at);
+    end = to;
+  }
+  at = writeVarint(buffer, text.length, at);
+  at += text.copy(buffer, at);
+  at = buffer.writeUInt32BE(crc32(buffer.subarray(0, at)), at);
+  return buffer.subarray(0, at);
+}
+
+/** @throws {CodecError} for anything that `encodeCheckpoint` did not write. */
+export function decodeCheckpoint(buffer: Buffer): CheckpointBody {
+  if (buffer.length < 9) throw new CodecError('corrupt', `${String(buffer.length)} bytes are too few`);
+  const end = buffer.length - 4;
+  if (crc32(buffer.subarray(0, end)) !== buffer.readUInt32BE(end)) throw new CodecError('corrupt', 'the checksum does not match');
+  if (buffer[0] !== VERSION) throw new CodecError('version', `format ${String(buffer[0])}`);
+  const cursor = new Cursor(buffer.subarray(1, end));
+  const epoch = cursor.varint();
+  const frontier = cursor.varint();
+  const runs: number[] = [];
+  let last = frontier;
+  for (let left = cursor.varint(); left > 0; left -= 1) {
+    const from = last + cursor.varint();
+    last = from + cursor.varint();
+    runs.push(from, last);
+  }
+  const metadata = cursor.text(cursor.varint());
+  return { epoch, frontier, runs, metadata };
+}
+
+function writeVarint(buffer: Buffer, value: number, at: number): number {
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${String(value)} is no offset`);
+  let rest = value;
+  let to = at;
+  while (rest >= 0x80) {
+    buffer[to] = (rest % 0x80) | 0x80;
+    rest = Math.floor(rest / 0x80);
+    to += 1;
+  }
+  buffer[to] = rest;
+  return to + 1;
+}
+
+class Cursor {
+  readonly #buffer: Buffer;
+  #at = 0;
+
+  constructor(buffer: Buffer) {
+    this.#buffer = buffer;
+  }
+
+  varint(): number {
+    let value = 0;
+    let unit = 1;
+    for (;;) {
+      const byte = this.#buffer[this.#at];
+      if (byte === undefined) throw new CodecError('corrupt', 'a number is cut off');
+      this.#at += 1;
+      value += (byte & 0x7f) * unit;
+      if (!Number.isSafeInteger(value)) throw new CodecError('corrupt', 'a number is too large');
+      if (byte < 0x80) return value;
+      unit *= 0x80;
+    }
+  }
+
+  text(length: number): string {
+    const text = this.#buffer.subarray(this.#at, this.#at + length);
+    if (text.length !== length) throw new CodecError('corrupt', 'the metadata is cut off');
+    this.#at += length;
+    return text.toString();
+  }
+}

@@ -1,0 +1,55 @@
+import type { ObservableInput } from 'rxjs';
+import type { TopicPartition } from '../position.js';
+
+/**
+ * What is remembered of one partition: exactly which of its records are finished.
+ *
+ * Everything below `frontier` is finished, the record at `frontier` is not (as far as is known), and of those beyond it the ones in `runs` are.
+ */
+export interface Checkpoint extends TopicPartition {
+  /** The assignment in which it was written. */
+  readonly epoch: number;
+  /** The first offset that is not known to be finished: the next one to read. */
+  readonly frontier: number;
+  /** Finished stretches beyond the frontier, ascending and apart: `[from, to, from, to, …]`, `to` not included. */
+  readonly runs: readonly number[];
+  /** What `commit({ metadata })` said last. */
+  readonly metadata: string;
+}
+
+/** A partition taken over by a new assignment. */
+export interface Claim extends TopicPartition {
+  /** Higher than any that this store has given out for the partition before. */
+  readonly epoch: number;
+  /** What is remembered, or `undefined` if the partition was never committed. */
+  readonly checkpoint: Checkpoint | undefined;
+}
+
+/**
+ * Where checkpoints are kept. The port that sources know; LMDB, memory and others are behind it.
+ *
+ * Every answer may be an Observable, a promise or an array, so that a test can answer in virtual time.
+ */
+export interface OffsetStore {
+  /**
+   * Takes partitions over: gives each a new epoch and tells what is remembered of it.
+   * Once it has answered, writes with an older epoch change nothing.
+   */
+  claim(group: string, partitions: readonly TopicPartition[]): ObservableInput<readonly Claim[]>;
+
+  /**
+   * Remembers checkpoints, all or none; completes when they are durable.
+   * Emits those whose epoch is no longer the current one: they changed nothing.
+   */
+  write(group: string, checkpoints: readonly Checkpoint[]): ObservableInput<readonly Checkpoint[]>;
+
+  /** Like `write`, but may set a frontier back: the deliberate choice of a new start. */
+  reset(group: string, checkpoints: readonly Checkpoint[]): ObservableInput<readonly Checkpoint[]>;
+
+  /** Everything that is remembered of a group. */
+  list(group: string): ObservableInput<readonly Checkpoint[]>;
+
+  /** Waits for the write in flight and lets go of the store. Calling it again gives the same promise. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,56 @@
+import type { MonoTypeOperatorFunction } from 'rxjs';
+import { Observable, Subscription } from 'rxjs';
+import type { Journal, Positioned } from '../position.js';
+import { LANE } from '../position.js';
+
+/**
+ * Says that records are finished without remembering them, and passes its values on unchanged.
+ *
+ * The credit comes back at once, so the source goes on; after a restart the records come again. For streams that only watch, and for records
+ * that are to be tried again by the next run.
+ *
+ * ```text
+ * values    --a--b-----c--|
+ *           release()
+ * result    --a--b-----c--|
+ * on disk   ---------------
+ * ```
+ *
+ * @returns The same values.
+ *
+ * @example
+ * ```ts
+ * fromTopic(kafka, 'prices', { group: 'ticker', offsets: memoryOffsets(), from: 'latest' }).pipe(release());
+ * ```
+ */
+export function release<T extends Positioned | readonly Positioned[]>(): MonoTypeOperatorFunction<T> {
+  return (source) =>
+    new Observable<T>((subscriber) => {
+      const journals = new Set<Journal>();
+      const attachments = new Subscription();
+      subscriber.add(attachments);
+      const releaseOne = (positioned: Positioned): void => {
+        const lane = positioned[LANE];
+        if (!journals.has(lane.journal)) {
+          journals.add(lane.journal);
+          attachments.add(lane.journal.attach('release'));
+        }
+        lane.release(positioned.offset);
+      };
+      subscriber.add(
+        source.subscribe({
+          next: (value) => {
+            subscriber.next(value);
+            if (Array.isArray(value)) (value as readonly Positioned[]).forEach(releaseOne);
+            else releaseOne(value as Positioned);
+          },
+          error: (error: unknown) => {
+            subscriber.error(error);
+          },
+          complete: () => {
+            subscriber.complete();
+          },
+        }),
+      );
+    });
+}

@@ -1,0 +1,60 @@
+import type { Observable } from 'rxjs';
+
+/** A partition of a topic. */
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** Where a record stands in its log. Offsets are whole numbers below 2^53. */
+export interface Position extends TopicPartition {
+  readonly offset: number;
+}
+
+/**
+ * The key under which a value carries its lane.
+ *
+ * A symbol property that is enumerable: object spread keeps it, `JSON.stringify` and `structuredClone` do not see it.
+ */
+export const LANE: unique symbol = Symbol('kafka-rx.lane');
+
+/**
+ * Anything that still knows which record it came from.
+ *
+ * `map((r) => ({ ...r, value: f(r.value) }))` keeps it; `map((r) => f(r.value))` loses it, and `commit()` after that does not compile.
+ */
+export interface Positioned {
+  readonly offset: number;
+  readonly [LANE]: Lane;
+}
+
+/** What finishing a record means to the source that emitted it. One lane is one partition during one assignment (an epoch). */
+export interface Lane extends TopicPartition {
+  /** Rises with every assignment of the partition, so that a late word about an older one can be told apart. */
+  readonly epoch: number;
+  readonly journal: Journal;
+  /** Kept with the next checkpoint of this partition. */
+  metadata: string;
+  /** The record is finished, and is to be remembered. Saying so twice, or after the lane was closed, changes nothing. */
+  finish(offset: number): void;
+  /** Every record up to and including `offset` is finished, and is to be remembered. */
+  finishThrough(offset: number): void;
+  /** The record is finished, and is not to be remembered. */
+  release(offset: number): void;
+}
+
+/** The one writer behind all lanes of a subscription: it turns finished records into checkpoints on disk. */
+export interface Journal {
+  /** Counts what was finished; a number that `durable$` has reached stands for records that are remembered. */
+  readonly ticket: number;
+  /** Emits the durable ticket on subscription and after every write. Errors when a write failed. */
+  readonly durable$: Observable<number>;
+  /** An operator that finishes records says that it is there; the returned function says that it will finish no more. */
+  attach(operator: 'commit' | 'release', pace?: Pace): () => void;
+}
+
+/** How often finished records are written. */
+export interface Pace {
+  readonly everyMs: number;
+  readonly everyRecords: number;
+}

@@ -1,0 +1,68 @@
+import type { Positioned, TopicPartition } from './position.js';
+
+/** Record headers: name and value in the order in which they were written, names may repeat. */
+export type Headers = readonly (readonly [name: string, value: Buffer | null])[];
+
+/**
+ * A record as it was read from a topic.
+ *
+ * Its fields are plain own properties: object spread keeps all of them, its position included.
+ * `key` and `value` may be views into a buffer that is shared with the records read together with it: use {@link detach} on what you keep for long.
+ */
+export interface KafkaRecord<V = Buffer | null, K = Buffer | null> extends TopicPartition, Positioned {
+  readonly offset: number;
+  /** Milliseconds since the epoch, or -1 if the record has none. */
+  readonly timestamp: number;
+  /** `null` and empty are different things. */
+  readonly key: K;
+  /** `null` is a tombstone; it is not the same as an empty value. */
+  readonly value: V;
+  readonly headers: Headers;
+}
+
+/** Header values as a producer takes them: text is written as UTF-8. */
+export type ProducerHeaders = readonly (readonly [name: string, value: Buffer | string | null])[] | Readonly<Record<string, Buffer | string | null>>;
+
+/** A record to be written. */
+export interface ProducerRecord {
+  /** Where to, if not the topic that the sink names. */
+  readonly topic?: string;
+  /** Text is written as UTF-8. Default `null`: the partitioner spreads the record. */
+  readonly key?: Buffer | string | null;
+  /** Text is written as UTF-8. `null` writes a tombstone. */
+  readonly value: Buffer | string | null;
+  readonly headers?: ProducerHeaders;
+  /** Default: by the key, with Java's murmur2 hash, so that keys meet those of Java's producers. */
+  readonly partition?: number;
+  /** Milliseconds since the epoch. Default: now. */
+  readonly timestamp?: number;
+}
+
+/** What became of one outgoing record. */
+export interface Delivery extends TopicPartition {
+  /** The offset it got, or -1 where the broker does not tell (`acks: 0`). */
+  readonly offset: number;
+}
+
+/**
+ * A copy of the record whose key, value and headers share memory with nothing else.
+ *
+ * Records that are read together may be views into one buffer, so keeping one keeps them all in memory; keep detached ones.
+ *
+ * @example
+ * ```ts
+ * const latest = new Map<string, KafkaRecord>();
+ * records$.subscribe((record) => latest.set(String(record.key), detach(record)));
+ * ```
+ */
+export function detach<R extends KafkaRecord<unknown, unknown>>(record: R): R {
+  return { ...record, key: copy(record.key), value: copy(record.value), headers: record.headers.map(([name, value]) => [name, copy(value)] as const) };
+}
+
+function copy<T>(field: T): T {
+  if (!Buffer.isBuffer(field)) return field;
+  // Not Buffer.from: it would carve small copies out of a slab that they share with strangers.
+  const own = Buffer.allocUnsafeSlow(field.length);
+  field.copy(own);
+  return own as T & Buffer;
+}

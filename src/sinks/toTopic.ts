@@ -1,0 +1,166 @@
+import type { OperatorFunction, Subscriber } from 'rxjs';
+import { Observable } from 'rxjs';
+import { OptionError } from '../errors.js';
+import type { Kafka, Properties } from '../kafka.js';
+import { checkOptions } from '../options.js';
+import type { Delivery, KafkaRecord, ProducerRecord } from '../record.js';
+import { forward, outgoing } from './outgoing.js';
+import { ProducerClient } from './producer.js';
+
+/** What one input becomes: one record, several, or none. */
+export type Outgoings = ProducerRecord | readonly ProducerRecord[] | null | undefined;
+
+export interface ToTopicOptions<T, R = T> {
+  /** What to pass on instead of the input, once its records are acknowledged: gets where each was written, in the order of the records. */
+  readonly result?: (input: T, deliveries: readonly Delivery[]) => R;
+  /** More settings for this sink's client, under librdkafka's names. Default: none. */
+  readonly properties?: Properties;
+  /** More topic settings, under librdkafka's names: `acks`, `message.timeout.ms`, `compression.codec`. Default: none. */
+  readonly topicProperties?: Properties;
+}
+
+const OPTIONS = { result: 'function', properties: 'object', topicProperties: 'object' } as const;
+
+/**
+ * Writes records to Kafka, and passes each input on when all of its records are acknowledged.
+ *
+ * Inputs go on in the order in which they came. Each partition is written in that order too, without duplicates by retries (the producer is
+ * idempotent). Equal keys meet those of Java's producers; records without a key are spread.
+ *
+ * ```text
+ * inputs    --a--b-----c--|
+ *           toTopic(kafka, 'out')     an acknowledgement takes three frames
+ * result    -----a--b-----c|
+ * ```
+ *
+ * It holds what it was given until it is acknowledged: below a Kafka source that is bounded by the source's `maxInFlight`.
+ *
+ * @param topic Where to write, or a function of the input; a record's own `topic` goes first.
+ * @param to One record, several, or none for an input. Default: the input's own key, value and headers.
+ * @returns The inputs. Errors with `DeliveryError` when a record is not acknowledged, `InvalidRecordError` when it cannot be written as it is,
+ * `BrokerUnavailableError`, or with what `to` or `result` throw.
+ * @throws {OptionError} at once, for a wrong or unknown option.
+ *
+ * @example
+ * ```ts
+ * orders$.pipe(
+ *   toTopic(kafka, 'invoices', (order) => ({ key: order.key, value: JSON.stringify({ total: 3 }) })),
+ *   commit(),
+ * );
+ * ```
+ */
+export function toTopic<T extends KafkaRecord<Buffer | string | null, Buffer | string | null>>(kafka: Kafka, topic: string | ((input: T) => string)): OperatorFunction<T, T>;
+export function toTopic<T, R = T>(kafka: Kafka, topic: string | ((input: T) => string), to: (input: T) => Outgoings, options?: ToTopicOptions<T, R>): OperatorFunction<T, R>;
+export function toTopic<T, R = T>(
+  kafka: Kafka,
+  topic: string | ((input: T) => string),
+  to: (input: T) => Outgoings = forward as unknown as (input: T) => Outgoings,
+  options: ToTopicOptions<T, R> = {},
+): OperatorFunction<T, R> {
+  checkOptions('toTopic', options, OPTIONS);
+  if (typeof topic !== 'function' && (typeof topic !== 'string' || topic === '')) throw new OptionError('toTopic: the second argument is a topic, or a function of the input that names one.');
+  if (typeof to !== 'function') throw new OptionError('toTopic: the third argument is a function of the input that gives what to write.');
+  const topicOf = typeof topic === 'function' ? topic : (): string => topic;
+  const { result = (input: T): R => input as unknown as R } = options;
+  return (source) =>
+    new Observable<R>((subscriber) => {
+      const producer = new ProducerClient(kafka, { name: 'producer', properties: options.properties ?? {}, topicProperties: options.topicProperties ?? {} });
+      const unregister = kafka.register(producer);
+      subscriber.add(() => {
+        void producer.close().then(unregister);
+      });
+      const inputs = new Inputs(subscriber, result);
+      producer.connect().catch((error: unknown) => {
+        subscriber.error(error);
+      });
+      subscriber.add(
+        source.subscribe({
+          next: (input) => {
+            let records;
+            try {
+              const made = to(input) ?? [];
+              records = (Array.isArray(made) ? (made as readonly ProducerRecord[]) : [made as ProducerRecord]).map((record) => outgoing(record, record.topic ?? topicOf(input)));
+            } catch (error) {
+              subscriber.error(error);
+              return;
+            }
+            const entry = inputs.add(input, records.length);
+            records.forEach((record, i) => {
+              producer.send(record, (error, delivery) => {
+                if (error !== undefined) subscriber.error(error);
+                else inputs.delivered(entry, i, delivery as Delivery);
+              });
+            });
+          },
+          error: (error: unknown) => {
+            subscriber.error(error);
+          },
+          complete: () => {
+            inputs.complete();
+          },
+        }),
+      );
+    });
+}
+
+interface Entry<T> {
+  readonly input: T;
+  readonly deliveries: Delivery[];
+  /** How many of its records are not acknowledged yet. */
+  waiting: number;
+}
+
+/** The inputs that are not acknowledged, in order. */
+class Inputs<T, R> {
+  readonly #subscriber: Subscriber<R>;
+  readonly #result: (input: T, deliveries: readonly Delivery[]) => R;
+  #entries: Entry<T>[] = [];
+  #first = 0;
+  #completed = false;
+
+  constructor(subscriber: Subscriber<R>, result: (input: T, deliveries: readonly Delivery[]) => R) {
+    this.#subscriber = subscriber;
+    this.#result = result;
+  }
+
+  add(input: T, records: number): Entry<T> {
+    const entry = { input, deliveries: new Array<Delivery>(records), waiting: records };
+    this.#entries.push(entry);
+    if (records === 0) this.#passOn();
+    return entry;
+  }
+
+  delivered(entry: Entry<T>, index: number, delivery: Delivery): void {
+    entry.deliveries[index] = delivery;
+    entry.waiting -= 1;
+    if (entry.waiting === 0) this.#passOn();
+  }
+
+  complete(): void {
+    this.#completed = true;
+    this.#passOn();
+  }
+
+  #passOn(): void {
+    for (let entry = this.#entries[this.#first]; entry?.waiting === 0; entry = this.#entries[this.#first]) {
+      // Counted before it is passed on: that may bring the next input, or the end, in the same call.
+      this.#first += 1;
+      let value;
+      try {
+        value = this.#result(entry.input, entry.deliveries);
+      } catch (error) {
+        this.#subscriber.error(error);
+        return;
+      }
+      this.#subscriber.next(value);
+    }
+    if (this.#first === this.#entries.length) {
+      this.#entries = [];
+      this.#first = 0;
+      if (this.#completed) this.#subscriber.complete();
+    } else if (this.#first > 1_024 && this.#first * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+}

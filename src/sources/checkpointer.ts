@@ -1,0 +1,183 @@
+import type { Observable, ObservableInput, SchedulerLike, Subscription } from 'rxjs';
+import { BehaviorSubject, EMPTY, asyncScheduler, catchError, defer, from, ignoreElements, takeWhile, tap } from 'rxjs';
+import type { Checkpoint } from '../offsets/store.js';
+import type { Pace } from '../position.js';
+import type { Demand } from './demand.js';
+import type { LaneOwner, PartitionLane } from './lane.js';
+
+/** What a checkpointer needs. */
+export interface CheckpointerOptions {
+  readonly demand: Demand;
+  /** Remembers checkpoints; emits those that were refused because a newer epoch exists. */
+  readonly write: (checkpoints: readonly Checkpoint[]) => ObservableInput<readonly Checkpoint[]>;
+  /** A write failed: what it was to remember may or may not be on disk. Nothing is written after it. */
+  readonly onFailure: (error: unknown) => void;
+  /** These lanes were taken over by a newer epoch. */
+  readonly onRefused: (lanes: readonly PartitionLane[]) => void;
+  /** Every operator that finishes records has gone. */
+  readonly onAbandoned: () => void;
+  /** Runs the clock of `everyMs`. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/**
+ * Turns finished records into checkpoints: one write in flight, and everything that is ready goes into the next one.
+ *
+ * Credits come back when the write is durable, so what a crash would repeat stays within the source's bounds however slow the disk is.
+ */
+export class Checkpointer implements LaneOwner {
+  readonly #options: CheckpointerOptions;
+  readonly #scheduler: SchedulerLike;
+  readonly #durable$ = new BehaviorSubject(0);
+  /** The lanes with something new to write. */
+  #dirty: PartitionLane[] = [];
+  #ticket = 0;
+  #records = 0;
+  #bytes = 0;
+  #holds = 0;
+  #writing = false;
+  #failed = false;
+  #attached = 0;
+  #everAttached = false;
+  #committing = false;
+  #pace: Pace = { everyMs: 0, everyRecords: Infinity };
+  #timer: Subscription | undefined;
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
+    this.#scheduler = options.scheduler ?? asyncScheduler;
+  }
+
+  get ticket(): number {
+    return this.#ticket;
+  }
+
+  get durable$(): Observable<number> {
+    return this.#durable$.asObservable();
+  }
+
+  get committing(): boolean {
+    return this.#committing;
+  }
+
+  /** Whether operators that finish records are there: `'none'` before the first record has reached one, `'gone'` when all have left. */
+  get operators(): 'none' | 'there' | 'gone' {
+    if (this.#attached > 0) return 'there';
+    return this.#everAttached ? 'gone' : 'none';
+  }
+
+  attach(operator: 'commit' | 'release', pace?: Pace): () => void {
+    this.#attached += 1;
+    this.#everAttached = true;
+    if (operator === 'commit') this.#committing = true;
+    if (pace !== undefined) this.#pace = pace;
+    let here = true;
+    return () => {
+      if (!here) return;
+      here = false;
+      this.#attached -= 1;
+      if (this.#attached === 0) this.#options.onAbandoned();
+    };
+  }
+
+  finished(lane: PartitionLane, records: number, bytes: number): void {
+    this.#ticket += records;
+    this.#records += records;
+    this.#bytes += bytes;
+    if (!lane.dirty) {
+      lane.dirty = true;
+      this.#dirty.push(lane);
+    }
+    if (this.#holds === 0 && !this.#writing) this.#schedule();
+  }
+
+  released(_lane: PartitionLane, records: number, bytes: number): void {
+    this.#options.demand.give(records, bytes);
+  }
+
+  /** Starts no write until `resume`: a batch that is finished while it is being emitted goes into one. */
+  hold(): void {
+    this.#holds += 1;
+  }
+
+  resume(): void {
+    this.#holds -= 1;
+    if (this.#holds === 0 && !this.#writing && this.#dirty.length > 0) this.#schedule();
+  }
+
+  /** Writes what is finished by now, whatever the pace; completes when it is durable, or when a write has failed. */
+  flush(): Observable<never> {
+    return defer(() => {
+      const ticket = this.#ticket;
+      return this.#durable$.pipe(
+        tap(() => {
+          this.#writeAll();
+        }),
+        takeWhile((durable) => durable < ticket),
+        ignoreElements(),
+        catchError(() => EMPTY),
+      );
+    });
+  }
+
+  #schedule(): void {
+    const { everyMs, everyRecords } = this.#pace;
+    // Out of credit, waiting longer would stop the source.
+    if (everyMs === 0 || this.#records >= everyRecords || this.#options.demand.free <= 0) {
+      this.#writeAll();
+      return;
+    }
+    this.#timer ??= this.#scheduler.schedule(() => {
+      this.#timer = undefined;
+      this.#writeAll();
+    }, everyMs);
+  }
+
+  #writeAll(): void {
+    // A store that answers at once must not recurse: it loops here.
+    while (!this.#writing && !this.#failed && this.#dirty.length > 0) this.#write();
+  }
+
+  #write(): void {
+    this.#timer?.unsubscribe();
+    this.#timer = undefined;
+    const lanes = this.#dirty;
+    const ticket = this.#ticket;
+    const records = this.#records;
+    const bytes = this.#bytes;
+    this.#dirty = [];
+    this.#records = 0;
+    this.#bytes = 0;
+    const checkpoints: Checkpoint[] = [];
+    for (const lane of lanes) {
+      lane.dirty = false;
+      if (lane.live) checkpoints.push(lane.checkpoint());
+    }
+    const written = (): void => {
+      this.#writing = false;
+      this.#durable$.next(ticket);
+      this.#options.demand.give(records, bytes);
+      if (this.#holds === 0 && this.#dirty.length > 0) this.#schedule();
+    };
+    this.#writing = true;
+    if (checkpoints.length === 0) {
+      written();
+      return;
+    }
+    from(this.#options.write(checkpoints)).subscribe({
+      next: (refused) => {
+        if (refused.length > 0) this.#options.onRefused(lanes.filter((lane) => refused.some((checkpoint) => isOf(checkpoint, lane))));
+      },
+      error: (error: unknown) => {
+        this.#failed = true;
+        this.#durable$.error(error);
+        this.#options.onFailure(error);
+      },
+      complete: written,
+    });
+  }
+}
+
+function isOf(checkpoint: Checkpoint, lane: PartitionLane): boolean {
+  return checkpoint.partition === lane.partition && checkpoint.topic === lane.topic && checkpoint.epoch === lane.epoch;
+}

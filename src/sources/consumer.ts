@@ -1,0 +1,293 @@
+import type { KafkaConsumer, Message, TopicPartitionOffset } from 'node-rdkafka';
+import { BrokerError, BrokerUnavailableError, ClientUnavailableError, UnknownTopicError } from '../errors.js';
+import type { Kafka, Properties } from '../kafka.js';
+import type { Position, TopicPartition } from '../position.js';
+import { forwardEvents } from '../clientEvents.js';
+import { rdkafka } from '../rdkafka.js';
+import type { Reader } from './reader.js';
+import { plainReader } from './reader.js';
+
+/** Where a partition is to start: an offset, or one of the log's two ends. */
+export const OFFSET_BEGINNING = -2;
+export const OFFSET_END = -1;
+
+/** The offsets between which a partition holds records: the first, and the one that the next record will get. */
+export interface Watermarks {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Called when the group gives or takes partitions. Each call has to be answered, by `assign` or `unassign`. */
+export interface RebalanceListener {
+  onAssigned(partitions: readonly TopicPartition[]): void;
+  onRevoked(partitions: readonly TopicPartition[]): void;
+}
+
+/** A member of a consumer group, as a source sees it. */
+export interface GroupMember {
+  readonly reader: Reader;
+  /** Connects, checks that the topics exist and joins the group. */
+  connect(): Promise<void>;
+  /** Answers `onAssigned`: fetching starts at these offsets. */
+  assign(positions: readonly Position[]): void;
+  /** Answers `onRevoked`. */
+  unassign(partitions: readonly TopicPartition[]): void;
+  /** Fetches a partition from another offset on. */
+  seek(position: Position): void;
+  pause(partitions: readonly TopicPartition[]): void;
+  resume(partitions: readonly TopicPartition[]): void;
+  watermarks(partition: TopicPartition): Promise<Watermarks>;
+  /** The first offset at or after a time, or `OFFSET_END`. */
+  offsetAt(partition: TopicPartition, timestamp: number): Promise<number>;
+  /** Leaves the group and lets go of the client. Never rejects. */
+  close(): Promise<void>;
+}
+
+export interface GroupMemberOptions {
+  readonly group: string;
+  readonly topics: readonly (string | RegExp)[];
+  readonly readCommitted: boolean;
+  readonly fetchBufferBytes: number;
+  readonly properties: Properties;
+  readonly topicProperties: Properties;
+}
+
+const ASSIGN_PARTITIONS = -175;
+const REVOKE_PARTITIONS = -174;
+const UNKNOWN_TOPIC_OR_PARTITION = 3;
+/** A query holds a thread of the pool until it is answered. */
+const QUERY_TIMEOUT_MS = 5_000;
+/** Closing waits for the in-flight read and the group's answer; a client that takes longer is left behind. */
+const CLOSE_TIMEOUT_MS = 10_000;
+
+/** The only place that knows node-rdkafka's consumer. */
+export function groupMember(kafka: Kafka, options: GroupMemberOptions, listener: RebalanceListener): GroupMember {
+  return new RdkafkaMember(kafka, options, listener);
+}
+
+class RdkafkaMember implements GroupMember {
+  readonly #kafka: Kafka;
+  readonly #options: GroupMemberOptions;
+  readonly #consumer: KafkaConsumer;
+  /** The last protocol that was not NONE: while closing the client says NONE, but still wants the right kind of answer. */
+  #protocol: 'EAGER' | 'COOPERATIVE' = 'COOPERATIVE';
+  /** A question of the group that has not been answered yet. */
+  #asked: readonly TopicPartition[] | undefined;
+  #connected = false;
+  #connecting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  readonly reader: Reader;
+
+  constructor(kafka: Kafka, options: GroupMemberOptions, listener: RebalanceListener) {
+    this.#kafka = kafka;
+    this.#options = options;
+    this.#consumer = createConsumer(kafka, options, (error, partitions) => { this.#rebalance(listener, error, partitions); });
+    forwardEvents(kafka, this.#consumer, `consumer of ${options.group}`);
+    const native = this.#consumer.getClient() as NativeConsumer;
+    this.reader = plainReader((timeoutMs, max, done) => { native.consume(timeoutMs, max, done); });
+  }
+
+  connect(): Promise<void> {
+    this.#connecting ??= this.#connect();
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<void> {
+    const timeout = this.#kafka.connectTimeoutMs;
+    await new Promise<void>((resolve, reject) => {
+      this.#consumer.connect({ allTopics: false, timeout }, (error) => {
+        if (error === null || error === undefined) resolve();
+        else reject(unavailable(this.#kafka, error));
+      });
+    });
+    this.#connected = true;
+    await this.#checkTopics(timeout);
+    if (this.#closing !== undefined) return;
+    this.#consumer.subscribe(this.#options.topics.map(toSubscription));
+  }
+
+  assign(positions: readonly Position[]): void {
+    if (this.#asked === undefined) return;
+    this.#asked = undefined;
+    if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalAssign(positions as TopicPartitionOffset[]);
+    else this.#consumer.assign(positions as TopicPartitionOffset[]);
+    for (const position of positions) this.#wake(position);
+  }
+
+  unassign(partitions: readonly TopicPartition[]): void {
+    if (this.#asked === undefined) return;
+    this.#asked = undefined;
+    // A partition that was paused would still be paused when it comes back.
+    this.#consumer.resume(partitions.map(bare));
+    if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalUnassign(partitions.map(bare));
+    else this.#consumer.unassign();
+  }
+
+  seek(position: Position): void {
+    this.#consumer.seek({ topic: position.topic, partition: position.partition, offset: position.offset }, 0, (error) => {
+      if (error as unknown) this.#kafka.emit({ type: 'error', client: this.#options.group, error: brokerError('seek failed', error as RdkafkaError) });
+    });
+    this.#wake(position);
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#consumer.pause(partitions.map(bare));
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#consumer.resume(partitions.map(bare));
+    for (const partition of partitions) this.#wake(partition);
+  }
+
+  watermarks({ topic, partition }: TopicPartition): Promise<Watermarks> {
+    return new Promise((resolve, reject) => {
+      this.#consumer.queryWatermarkOffsets(topic, partition, QUERY_TIMEOUT_MS, (error, offsets) => {
+        if (error as unknown) reject(brokerError(`could not look up the offsets of ${topic}/${String(partition)}`, error as RdkafkaError));
+        else resolve({ low: offsets.lowOffset, high: offsets.highOffset });
+      });
+    });
+  }
+
+  offsetAt({ topic, partition }: TopicPartition, timestamp: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#consumer.offsetsForTimes([{ topic, partition, offset: timestamp }], QUERY_TIMEOUT_MS, (error, offsets) => {
+        const found = offsets?.[0];
+        if (error as unknown) reject(brokerError(`could not look up a time in ${topic}/${String(partition)}`, error as RdkafkaError));
+        else resolve(found !== undefined && 'offset' in found && found.offset >= 0 ? found.offset : OFFSET_END);
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // A client that is still connecting cannot be let go before that ends.
+    await this.#connecting?.catch(() => undefined);
+    if (!this.#connected) return;
+    if (this.#asked !== undefined) this.#giveUp(this.#asked);
+    await new Promise<void>((resolve) => {
+      const guard = setTimeout(() => {
+        this.#kafka.emit({ type: 'notice', message: `the consumer of ${this.#options.group} did not close within ${String(CLOSE_TIMEOUT_MS)} ms and was left behind.` });
+        resolve();
+      }, CLOSE_TIMEOUT_MS);
+      this.#consumer.disconnect(() => {
+        clearTimeout(guard);
+        resolve();
+      });
+    });
+  }
+
+  #rebalance(listener: RebalanceListener, error: RdkafkaError, partitions: TopicPartition[]): void {
+    const protocol = this.#closing === undefined ? this.#consumer.rebalanceProtocol() : 'NONE';
+    if (protocol === 'COOPERATIVE' || protocol === 'EAGER') this.#protocol = protocol;
+    if (this.#closing !== undefined) {
+      this.#giveUp(partitions);
+      return;
+    }
+    this.#asked = partitions;
+    if (error.code === ASSIGN_PARTITIONS) listener.onAssigned(partitions);
+    else if (error.code === REVOKE_PARTITIONS) listener.onRevoked(partitions);
+    else this.unassign(partitions);
+  }
+
+  /** The answer while closing: without one the client, and with it the process, would never end. */
+  #giveUp(partitions: readonly TopicPartition[]): void {
+    this.#asked = undefined;
+    try {
+      if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalUnassign(partitions.map(bare));
+      else this.#consumer.unassign();
+    } catch {
+      // What is to be given up may never have been assigned; a closing client takes the plain answer in either protocol.
+      this.#consumer.unassign();
+    }
+  }
+
+  /** After a start or a resume the broker's thread may sleep for up to a second; a question to the partition's leader wakes it. */
+  #wake({ topic, partition }: TopicPartition): void {
+    this.#consumer.queryWatermarkOffsets(topic, partition, 1_000, () => undefined);
+  }
+
+  async #checkTopics(timeout: number): Promise<void> {
+    const missing: string[] = [];
+    for (const topic of this.#options.topics) {
+      if (typeof topic === 'string' && !(await this.#exists(topic, timeout))) missing.push(topic);
+    }
+    if (missing.length > 0) throw unknownTopics(missing);
+  }
+
+  #exists(topic: string, timeout: number): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#consumer.getMetadata({ topic, timeout }, (error, metadata) => {
+        if (!(error as unknown)) resolve((metadata.topics.find(({ name }) => name === topic)?.partitions.length ?? 0) > 0);
+        else if ((error as RdkafkaError).code === UNKNOWN_TOPIC_OR_PARTITION) resolve(false);
+        else reject(unavailable(this.#kafka, error as RdkafkaError));
+      });
+    });
+  }
+}
+
+/** What node-rdkafka's errors look like; they are no instances of Error. */
+interface RdkafkaError {
+  readonly code: number;
+  readonly message: string;
+}
+
+interface NativeConsumer {
+  consume(timeoutMs: number, max: number, done: (error: RdkafkaError | null | undefined, messages: Message[] | undefined) => void): void;
+}
+
+function createConsumer(kafka: Kafka, options: GroupMemberOptions, rebalance: (error: RdkafkaError, partitions: TopicPartition[]) => void): KafkaConsumer {
+  const settings = {
+    'partition.assignment.strategy': 'cooperative-sticky',
+    // The default of 1,000 ms stalls a fast consumer each time its buffer has been full.
+    'fetch.queue.backoff.ms': 20,
+    'fetch.wait.max.ms': 100,
+    'queued.min.messages': 100_000,
+    'queued.max.messages.kbytes': Math.max(1, Math.ceil(options.fetchBufferBytes / 1_000)),
+    'isolation.level': options.readCommitted ? 'read_committed' : 'read_uncommitted',
+    ...kafka.properties,
+    ...options.properties,
+    'group.id': options.group,
+    'enable.auto.commit': false,
+    'enable.auto.offset.store': false,
+    rebalance_cb: rebalance,
+  };
+  // Out of range is decided here, by `onOutOfRange`, and never silently by the client.
+  const topicSettings = { ...kafka.topicProperties, ...options.topicProperties, 'auto.offset.reset': 'error' };
+  try {
+    return new (rdkafka().KafkaConsumer)(settings as never, topicSettings as never);
+  } catch (cause) {
+    throw new ClientUnavailableError(`the consumer could not be made: ${cause instanceof Error ? cause.message : 'unknown reason'}`, { cause });
+  }
+}
+
+function toSubscription(topic: string | RegExp): string {
+  if (typeof topic === 'string') return topic;
+  return topic.source.startsWith('^') ? topic.source : `^${topic.source}`;
+}
+
+function bare({ topic, partition }: TopicPartition): TopicPartition {
+  return { topic, partition };
+}
+
+/** The topics that were named do not exist. */
+export function unknownTopics(topics: readonly string[]): UnknownTopicError {
+  const [names, verb] = topics.length === 1 ? [topics.join(), 'does'] : [topics.join(', '), 'do'];
+  return new UnknownTopicError(`${names} ${verb} not exist on this cluster: create ${topics.length === 1 ? 'it' : 'them'} first, or check the spelling.`, { topics });
+}
+
+function unavailable(kafka: Kafka, cause: RdkafkaError): BrokerUnavailableError {
+  return new BrokerUnavailableError(
+    `no broker answered within ${String(kafka.connectTimeoutMs)} ms (${cause.message}): tried ${kafka.brokers.join(', ')}. ` +
+      'Check the addresses, the network and the security settings, or raise `connectTimeoutMs`.',
+    { brokers: kafka.brokers, cause },
+  );
+}
+
+/** An error of the client as one of ours. */
+export function brokerError(what: string, { code, message }: RdkafkaError): BrokerError {
+  return new BrokerError(`${what}: ${message} (code ${String(code)})`, { kafkaCode: code });
+}

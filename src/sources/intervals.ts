@@ -1,0 +1,35 @@
+/** A set of whole numbers kept as ascending, disjoint stretches: `[from, to, from, to, …]`, `to` not included. */
+export class Intervals {
+  readonly #ends: number[] = [];
+
+  get isEmpty(): boolean {
+    return this.#ends.length === 0;
+  }
+
+  /** The end of the last stretch, or `-Infinity`. */
+  get end(): number {
+    return this.#ends[this.#ends.length - 1] ?? -Infinity;
+  }
+
+  /** The stretches, flat. */
+  get flat(): readonly number[] {
+    return this.#ends;
+  }
+
+  /** Adds `[from, to)` and joins it with the stretches that it touches. */
+  add(from: number, to: number): void {
+    const ends = this.#ends;
+    let first = 0;
+    // Almost always at the end: look from there.
+    for (first = ends.length; first > 0 && (ends[first - 1] as number) >= from; first -= 2);
+    let last = first;
+    let start = from;
+    let end = to;
+    while (last < ends.length && (ends[last] as number) <= end) {
+      start = Math.min(start, ends[last] as number);
+      end = Math.max(end, ends[last + 1] as number);
+      last += 2;
+    }
+    ends.splice(first, last - first, start, end);
+  }
+}

@@ -1,0 +1,209 @@
+import type { Journal, Lane, TopicPartition } from '../position.js';
+import type { Checkpoint } from '../offsets/store.js';
+import { Intervals } from './intervals.js';
+import { OpenOffsets } from './openOffsets.js';
+
+/** Who is told what happens in a lane. */
+export interface LaneOwner extends Journal {
+  /** Whether a `commit()` has been seen: without one nothing has to be remembered. */
+  readonly committing: boolean;
+  /** Records of the lane are finished and are to be remembered. */
+  finished(lane: PartitionLane, records: number, bytes: number): void;
+  /** Records of the lane are finished and are not to be remembered. */
+  released(lane: PartitionLane, records: number, bytes: number): void;
+}
+
+/** Where a lane starts. */
+export interface LaneStart extends TopicPartition {
+  readonly epoch: number;
+  /** The first offset that is not known to be finished. */
+  readonly frontier: number;
+  /** Finished stretches beyond it: flat pairs `[from, to)`. */
+  readonly runs: readonly number[];
+  readonly metadata: string;
+  /** How many offsets may be open at once: a bound for memory, not a rule that the lane enforces. */
+  readonly maxOpen: number;
+}
+
+/**
+ * One partition during one assignment: which of its records are open, finished, or released.
+ *
+ * Pure bookkeeping; whoever emits calls `skips` and `open`, operators call `finish` and `release`, and `checkpoint` says what to remember.
+ */
+export class PartitionLane implements Lane {
+  readonly topic: string;
+  readonly partition: number;
+  readonly epoch: number;
+  readonly journal: LaneOwner;
+  metadata: string;
+  /** Whether the journal has it on its list for the next write. */
+  dirty = false;
+  /** Finishes that came after the lane was fenced. */
+  late = 0;
+  #emitting = true;
+  #live = true;
+  readonly #open: OpenOffsets;
+  readonly #released = new Intervals();
+  /** What an earlier epoch finished beyond the frontier, flat. */
+  readonly #restored: readonly number[];
+  #restoredAt = 0;
+  #whenIdle: (() => void)[] = [];
+
+  constructor(start: LaneStart, journal: LaneOwner) {
+    this.topic = start.topic;
+    this.partition = start.partition;
+    this.epoch = start.epoch;
+    this.journal = journal;
+    this.metadata = start.metadata;
+    this.#restored = start.runs;
+    this.#open = new OpenOffsets({ start: start.frontier, maxRing: 2 * start.maxOpen });
+  }
+
+  /** How many records are open. */
+  get records(): number {
+    return this.#open.records;
+  }
+
+  /** How many bytes the open records hold. */
+  get bytes(): number {
+    return this.#open.bytes;
+  }
+
+  /** The next offset that the lane has not seen. */
+  get top(): number {
+    return this.#open.top;
+  }
+
+  /** Whether records of this partition may still be emitted. */
+  get emitting(): boolean {
+    return this.#emitting;
+  }
+
+  /** Whether completions still count. */
+  get live(): boolean {
+    return this.#live;
+  }
+
+  /** Whether the offset need not be emitted: it was finished in an earlier epoch, or it has been seen already. */
+  skips(offset: number): boolean {
+    if (offset < this.#open.top) return true;
+    const restored = this.#restored;
+    while (this.#restoredAt < restored.length && (restored[this.#restoredAt + 1] as number) <= offset) this.#restoredAt += 2;
+    if (this.#restoredAt >= restored.length || (restored[this.#restoredAt] as number) > offset) return false;
+    this.#open.passTo(offset + 1);
+    return true;
+  }
+
+  /** The record at `offset` is about to be emitted. Offsets come in ascending order. */
+  open(offset: number, bytes: number): void {
+    this.#open.open(offset, bytes);
+  }
+
+  finish(offset: number): void {
+    if (!this.#live) {
+      this.late += 1;
+      return;
+    }
+    const bytes = this.#open.close(offset);
+    if (bytes < 0) return;
+    this.journal.finished(this, 1, bytes);
+    this.#checkIdle();
+  }
+
+  finishThrough(offset: number): void {
+    if (!this.#live) {
+      this.late += 1;
+      return;
+    }
+    const { records, bytes } = this.#open;
+    this.#open.closeThrough(offset);
+    const closed = records - this.#open.records;
+    if (closed === 0) return;
+    this.journal.finished(this, closed, bytes - this.#open.bytes);
+    this.#checkIdle();
+  }
+
+  release(offset: number): void {
+    if (!this.#live) {
+      this.late += 1;
+      return;
+    }
+    const bytes = this.#open.close(offset);
+    if (bytes < 0) return;
+    // Where no commit() stands, nothing needs to be told apart: one stretch grows, instead of one per record that a filter dropped between.
+    const { end } = this.#released;
+    const from = !this.journal.committing && Number.isFinite(end) ? Math.min(end, offset) : offset;
+    this.#released.add(from, offset + 1);
+    this.journal.released(this, 1, bytes);
+    this.#checkIdle();
+  }
+
+  /** Emits nothing more; what is open may still be finished. */
+  stop(): void {
+    this.#emitting = false;
+  }
+
+  /** Completions count no more. What was open stays open, in the next epoch it comes again. */
+  fence(): void {
+    this.#emitting = false;
+    this.#live = false;
+    this.#checkIdle();
+  }
+
+  /** Calls back, once, when nothing is open or the lane is fenced; at once if that is so already. */
+  whenIdle(callback: () => void): void {
+    this.#whenIdle.push(callback);
+    this.#checkIdle();
+  }
+
+  /** What to remember now: exactly the finished records. */
+  checkpoint(): Checkpoint {
+    let frontier: number | undefined;
+    const runs: number[] = [];
+    let from = -Infinity;
+    const finished = (to: number): void => {
+      if (frontier === undefined) frontier = to;
+      else if (to > from) runs.push(from, to);
+    };
+    const released = this.#released.flat;
+    let at = 0;
+    const passReleased = (before: number): void => {
+      for (; at < released.length && (released[at] as number) < before; at += 2) {
+        finished(released[at] as number);
+        from = released[at + 1] as number;
+      }
+    };
+    this.#open.forEach((offset) => {
+      passReleased(offset);
+      finished(offset);
+      from = offset + 1;
+    });
+    passReleased(Infinity);
+    // Beyond what this epoch has seen, what earlier ones finished still counts.
+    let to = this.#open.top;
+    for (let i = this.#restoredAt; i < this.#restored.length; i += 2) {
+      const runFrom = this.#restored[i] as number;
+      const runTo = this.#restored[i + 1] as number;
+      if (runTo <= to) continue;
+      if (runFrom > to) {
+        finished(to);
+        from = runFrom;
+      }
+      to = runTo;
+    }
+    finished(to);
+    return { topic: this.topic, partition: this.partition, epoch: this.epoch, frontier: frontier ?? to, runs, metadata: this.metadata };
+  }
+
+  /** Logs show the name of the lane, not its insides, when a record is printed. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Lane(${this.topic}/${String(this.partition)}, epoch ${String(this.epoch)})`;
+  }
+
+  #checkIdle(): void {
+    if (this.#whenIdle.length === 0 || (this.#live && this.#open.records > 0)) return;
+    const callbacks = this.#whenIdle;
+    this.#whenIdle = [];
+    for (const callback of callbacks) callback();
+  }
+}

@@ -1,0 +1,187 @@
+import type { SchedulerLike, Subscription } from 'rxjs';
+import { asyncScheduler } from 'rxjs';
+import type { KafkaRecord } from '../record.js';
+import type { Checkpointer } from './checkpointer.js';
+import type { Demand } from './demand.js';
+import type { PartitionLane } from './lane.js';
+import type { Batch, ReadError, Reader } from './reader.js';
+
+/** What a pump moves records between. */
+export interface PumpOptions {
+  readonly reader: Reader;
+  readonly demand: Demand;
+  readonly checkpointer: Checkpointer;
+  readonly laneOf: (topic: string, partition: number) => PartitionLane | undefined;
+  readonly emit: (record: KafkaRecord) => void;
+  readonly onError: (error: ReadError) => void;
+  /** Throws the prefetched records away and fetches no more: for long droughts only. */
+  readonly pause: () => void;
+  readonly resume: () => void;
+  readonly scheduler?: SchedulerLike;
+}
+
+/** A larger batch gains nothing and holds the event loop longer. */
+const BATCH_RECORDS = 1_000;
+/** What one batch may hold; records wait in the client's own bounded buffer until they are asked for. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+/** How long a read waits for the first record. It holds a thread of the pool that long, and a rebalance waits for it. */
+const WAIT_MS = 100;
+/** How often to poll while out of credit: it keeps the membership, and lets rebalances through. */
+const SIP_MS = 250;
+/** How long to let credits gather before reading for a few. */
+const GATHER_MS = 1;
+/** After so many sipped records that found no credit (a drought of a quarter of a minute), fetching is paused. */
+const MAX_SIPPED = 64;
+
+/**
+ * Reads as many records as there are free credits, and emits them.
+ *
+ * Out of credit it sips: it polls for one record now and then, which keeps the group membership and costs none of the prefetched records, as
+ * `pause()` would. Never more than one read is in flight, so each partition stays in order.
+ */
+export class Pump {
+  readonly #options: PumpOptions;
+  readonly #scheduler: SchedulerLike;
+  /** Records that were read but found no credit. */
+  #backlog: { readonly batch: Batch; row: number }[] = [];
+  #sipped = 0;
+  #paused = false;
+  #reading = false;
+  #emitting = false;
+  #started = false;
+  #draining = false;
+  #stopped = false;
+  #gathered = false;
+  #recordBytes = 0;
+  #timer: Subscription | undefined;
+  #afterRead: (() => void)[] = [];
+
+  constructor(options: PumpOptions) {
+    this.#options = options;
+    this.#scheduler = options.scheduler ?? asyncScheduler;
+  }
+
+  start(): void {
+    this.#started = true;
+    this.poke();
+  }
+
+  /** Goes on, if it can: credits have come back. */
+  poke(): void {
+    if (!this.#started || this.#reading || this.#emitting || this.#stopped) return;
+    this.#emitBacklog();
+    const { demand } = this.#options;
+    const free = this.#draining || this.#backlog.length > 0 ? 0 : demand.free;
+    const enough = Math.min(BATCH_RECORDS / 2, Math.ceil(demand.maxRecords / 2));
+    if (free <= 0) this.#later(SIP_MS, () => { this.#read(1, 0); });
+    else if (free >= enough || this.#gathered) this.#read(this.#batchSize(free), WAIT_MS);
+    else this.#later(GATHER_MS, () => { this.#gathered = true; this.poke(); });
+  }
+
+  /** Calls back when the read in flight has been dealt with; at once if there is none. */
+  afterRead(callback: () => void): void {
+    if (this.#reading) this.#afterRead.push(callback);
+    else callback();
+  }
+
+  /** Emits no more, and only sips: for a source that has ended but still owns its partitions until the work in flight is done. */
+  drain(): void {
+    this.#draining = true;
+    this.#backlog = [];
+    this.poke();
+  }
+
+  /** Reads no more. A read in flight still comes back, to nobody. */
+  stop(): void {
+    this.#stopped = true;
+    this.#backlog = [];
+    this.#timer?.unsubscribe();
+  }
+
+  #later(ms: number, work: () => void): void {
+    this.#timer?.unsubscribe();
+    this.#timer = this.#scheduler.schedule(work, ms);
+  }
+
+  #batchSize(free: number): number {
+    const byBytes = this.#recordBytes === 0 ? BATCH_RECORDS : Math.ceil(BATCH_BYTES / this.#recordBytes);
+    return Math.max(1, Math.min(BATCH_RECORDS, free, byBytes));
+  }
+
+  #read(max: number, waitMs: number): void {
+    this.#timer?.unsubscribe();
+    this.#gathered = false;
+    this.#reading = true;
+    this.#options.reader.read(max, waitMs, (error, batch) => {
+      this.#reading = false;
+      if (!this.#stopped) {
+        if (error !== undefined) this.#options.onError(error);
+        this.#take(batch);
+      }
+      const waiting = this.#afterRead;
+      this.#afterRead = [];
+      for (const callback of waiting) callback();
+      this.poke();
+    });
+  }
+
+  #take(batch: Batch): void {
+    if (batch.length === 0) return;
+    if (this.#backlog.length > 0) {
+      this.#backlog.push({ batch, row: 0 });
+      this.#sipped += batch.length;
+      this.#pauseIfLong();
+      return;
+    }
+    const row = this.#emit(batch, 0);
+    if (row < batch.length) this.#backlog.push({ batch, row });
+  }
+
+  #emitBacklog(): void {
+    while (this.#backlog.length > 0) {
+      const first = this.#backlog[0] as { batch: Batch; row: number };
+      first.row = this.#emit(first.batch, first.row);
+      if (first.row < first.batch.length) return;
+      this.#backlog.shift();
+    }
+    this.#sipped = 0;
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#options.resume();
+  }
+
+  #pauseIfLong(): void {
+    if (this.#paused || this.#sipped < MAX_SIPPED) return;
+    this.#paused = true;
+    this.#options.pause();
+  }
+
+  /** Emits from `row` on while there is credit; answers the row at which it stopped. */
+  #emit(batch: Batch, from: number): number {
+    const { demand, checkpointer, laneOf, emit } = this.#options;
+    let row = from;
+    let records = 0;
+    let bytes = 0;
+    this.#emitting = true;
+    checkpointer.hold();
+    for (; row < batch.length; row += 1) {
+      // A revoke or an unsubscribe may happen inside any `emit`: ask the lane every time.
+      const lane = laneOf(batch.topic(row), batch.partition(row));
+      if (lane === undefined || !lane.emitting) continue;
+      const offset = batch.offset(row);
+      if (lane.skips(offset)) continue;
+      const size = batch.bytes(row);
+      if (!demand.fits(size)) break;
+      lane.open(offset, size);
+      demand.take(size);
+      bytes += size;
+      records += 1;
+      emit(batch.record(row, lane));
+    }
+    if (records > 0) this.#recordBytes = Math.max(1, bytes / records);
+    // Last: a store that answers at once gives credits back here, and they must not start another emission inside this one.
+    checkpointer.resume();
+    this.#emitting = false;
+    return row;
+  }
+}

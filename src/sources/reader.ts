@@ -1,0 +1,124 @@
+import type { Message, MessageHeader } from 'node-rdkafka';
+import { LANE } from '../position.js';
+import type { Lane } from '../position.js';
+import type { Headers, KafkaRecord } from '../record.js';
+
+/** What one read brought. Rows are looked at in place; a record is made only for those that are emitted. */
+export interface Batch {
+  readonly length: number;
+  topic(row: number): string;
+  partition(row: number): number;
+  offset(row: number): number;
+  /** Key, value and headers together. */
+  bytes(row: number): number;
+  record(row: number, lane: Lane): KafkaRecord;
+}
+
+/** How a source reads: the seam behind which a faster reader fits. */
+export interface Reader {
+  /**
+   * Reads what is there, at most `max` records; if nothing is, waits up to `waitMs` for the first.
+   * One read at a time: the next may start when `done` is called, which is always later.
+   */
+  read(max: number, waitMs: number, done: (error: ReadError | undefined, batch: Batch) => void): void;
+}
+
+/** An error that a read met in place of records. */
+export interface ReadError {
+  /** librdkafka's code. */
+  readonly code: number;
+  readonly message: string;
+}
+
+/** node-rdkafka's own batch read: its timeout is per message, not per batch. */
+export type Consume = (timeoutMs: number, max: number, done: (error: ReadError | undefined | null, messages: Message[] | undefined) => void) => void;
+
+export const EMPTY_BATCH: Batch = {
+  length: 0,
+  topic: none,
+  partition: none,
+  offset: none,
+  bytes: none,
+  record: none,
+};
+
+function none(): never {
+  throw new RangeError('an empty batch has no rows');
+}
+
+/**
+ * Reads through node-rdkafka's `consume`, in two phases: waits for one message, and when there was one drains without waiting.
+ *
+ * Its timeout counts per message, so a wait for a whole batch would deliver nothing while messages trickle in.
+ */
+export function plainReader(consume: Consume): Reader {
+  let hot = false;
+  return {
+    read(max, waitMs, done) {
+      const drain = hot || waitMs === 0;
+      consume(drain ? 0 : waitMs, drain ? max : 1, (error, messages) => {
+        hot = messages !== undefined && messages.length > 0;
+        if (error !== undefined && error !== null) done(error, EMPTY_BATCH);
+        else done(undefined, hot ? new MessageBatch(messages as Message[]) : EMPTY_BATCH);
+      });
+    },
+  };
+}
+
+class MessageBatch implements Batch {
+  readonly #messages: Message[];
+  readonly length: number;
+
+  constructor(messages: Message[]) {
+    this.#messages = messages;
+    this.length = messages.length;
+  }
+
+  topic(row: number): string {
+    return this.#at(row).topic;
+  }
+
+  partition(row: number): number {
+    return this.#at(row).partition;
+  }
+
+  offset(row: number): number {
+    return this.#at(row).offset;
+  }
+
+  bytes(row: number): number {
+    const { key, size, headers } = this.#at(row);
+    const bytes = size + (key === null || key === undefined ? 0 : key.length);
+    return headers === undefined ? bytes : bytes + headerBytes(headers);
+  }
+
+  record(row: number, lane: Lane): KafkaRecord {
+    const { topic, partition, offset, timestamp, key, value, headers } = this.#at(row);
+    return {
+      topic,
+      partition,
+      offset,
+      timestamp: timestamp ?? -1,
+      key: (key as Buffer | null | undefined) ?? null,
+      value,
+      headers: headers === undefined ? NO_HEADERS : toHeaders(headers),
+      [LANE]: lane,
+    };
+  }
+
+  #at(row: number): Message {
+    return this.#messages[row] as Message;
+  }
+}
+
+const NO_HEADERS: Headers = Object.freeze([]);
+
+function toHeaders(headers: MessageHeader[]): Headers {
+  return headers.flatMap((header) => Object.entries(header).map(([name, value]) => [name, value as Buffer | null] as const));
+}
+
+function headerBytes(headers: MessageHeader[]): number {
+  let bytes = 0;
+  for (const header of headers) for (const name in header) bytes += name.length + (header[name]?.length ?? 0);
+  return bytes;
+}

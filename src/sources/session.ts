@@ -1,0 +1,323 @@
+import type { Observable, SchedulerLike, Subscriber } from 'rxjs';
+import { EMPTY, Observable as Rx, Subject, asapScheduler, asyncScheduler, catchError, concat, concatMap, defer, finalize, from, ignoreElements, merge, race, subscribeOn, take, tap, timer } from "rxjs";
+import { FencedError, UnknownTopicError } from '../errors.js';
+import type { KafkaEvent } from '../events.js';
+import type { OffsetStore } from '../offsets/store.js';
+import type { TopicPartition } from '../position.js';
+import type { KafkaRecord } from '../record.js';
+import { Checkpointer } from './checkpointer.js';
+import type { GroupMember, RebalanceListener } from './consumer.js';
+import { brokerError } from './consumer.js';
+import { Demand } from './demand.js';
+import { PartitionLane } from './lane.js';
+import { Lanes } from './lanes.js';
+import { Pump } from './pump.js';
+import type { ReadError } from './reader.js';
+import type { ResolvedSourceOptions } from './sourceOptions.js';
+import type { Start } from './starts.js';
+import { starts } from './starts.js';
+
+/** What one subscription to a consumer group is made of. */
+export interface SessionOptions {
+  readonly group: string;
+  readonly offsets: OffsetStore;
+  readonly source: ResolvedSourceOptions;
+  readonly member: (listener: RebalanceListener) => GroupMember;
+  readonly emit: (event: KafkaEvent) => void;
+  readonly scheduler?: SchedulerLike;
+}
+
+/** How long a lane that a newer epoch has overtaken may wait for the group to take its partition away. */
+const FENCED_GRACE_MS = 10_000;
+
+const MAX_POLL_EXCEEDED = -147;
+const AUTO_OFFSET_RESET = -140;
+const UNKNOWN_TOPIC_OR_PARTITION = 3;
+/** Errors that the client mends by itself: timed out, all brokers down, resolve, transport; and a broker's own passing ones. */
+const PASSING = new Set([-185, -187, -193, -195, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20]);
+
+/**
+ * One subscription to a consumer group, from joining to leaving.
+ *
+ * Every rebalance is answered whatever the pipeline does: a revoked partition emits nothing more at once, and is given up when what is in
+ * flight is finished and remembered, or when `drainTimeoutMs` is over. Leaving follows the same steps.
+ */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #subscriber: Subscriber<KafkaRecord>;
+  readonly #member: GroupMember;
+  readonly #demand: Demand;
+  readonly #checkpointer: Checkpointer;
+  readonly #pump: Pump;
+  readonly #lanes = new Lanes();
+  /** Answers are given one after the other, in the order of the questions. */
+  readonly #rebalances$ = new Subject<Observable<never>>();
+  readonly #abandoned$ = new Subject<void>();
+  readonly #hurry$ = new Subject<void>();
+  #stopped = false;
+  #hurried = false;
+  /** Resolves when the group was left and everything is released. */
+  readonly closed: Promise<void>;
+  #resolveClosed: () => void = () => undefined;
+
+  constructor(options: SessionOptions, subscriber: Subscriber<KafkaRecord>) {
+    this.#options = options;
+    this.#subscriber = subscriber;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    const { maxInFlight, maxInFlightBytes } = options.source;
+    this.#demand = new Demand({
+      maxRecords: maxInFlight,
+      maxBytes: maxInFlightBytes,
+      onRelief: () => {
+        this.#pump.poke();
+      },
+    });
+    const scheduler = options.scheduler === undefined ? {} : { scheduler: options.scheduler };
+    this.#checkpointer = new Checkpointer({
+      demand: this.#demand,
+      write: (checkpoints) => options.offsets.write(options.group, checkpoints),
+      onFailure: (error) => {
+        this.#fail(error);
+      },
+      onRefused: (lanes) => {
+        this.#refused(lanes);
+      },
+      onAbandoned: () => {
+        this.#abandoned$.next();
+      },
+      ...scheduler,
+    });
+    this.#member = options.member({
+      onAssigned: (partitions) => {
+        this.#rebalances$.next(this.#assign(partitions));
+      },
+      onRevoked: (partitions) => {
+        for (const lane of this.#lanes.of(partitions)) lane.stop();
+        this.#rebalances$.next(this.#revoke(partitions));
+      },
+    });
+    this.#pump = new Pump({
+      reader: this.#member.reader,
+      demand: this.#demand,
+      checkpointer: this.#checkpointer,
+      laneOf: (topic, partition) => this.#lanes.get(topic, partition),
+      emit: (record) => {
+        subscriber.next(record);
+      },
+      onError: (error) => {
+        this.#readFailed(error);
+      },
+      pause: () => {
+        this.#member.pause(this.#lanes.all());
+      },
+      resume: () => {
+        this.#member.resume(this.#lanes.all());
+      },
+      ...scheduler,
+    });
+  }
+
+  start(): void {
+    if (this.#stopped) return;
+    this.#rebalances$.pipe(concatMap((answer) => answer)).subscribe();
+    from(this.#member.connect()).subscribe({
+      next: () => {
+        this.#pump.start();
+      },
+      error: (error: unknown) => {
+        this.#fail(error);
+      },
+    });
+  }
+
+  /** Emits nothing more, and leaves the group once what is in flight is finished, or once nobody is left to finish it. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    for (const lane of this.#lanes.all()) lane.stop();
+    this.#pump.drain();
+    this.#leave()
+      .pipe(
+        // A `take(1)` below `commit()` gets here before `commit()` has finished the record that it let through.
+        subscribeOn(this.#options.scheduler ?? asapScheduler),
+        finalize(() => {
+          this.#resolveClosed();
+        }),
+      )
+      .subscribe();
+  }
+
+  /** Completes the stream; what is in flight has `drainTimeoutMs` from now. */
+  close(): Promise<void> {
+    this.#hurried = true;
+    this.#hurry$.next();
+    this.#subscriber.complete();
+    this.stop();
+    return this.closed;
+  }
+
+  #fail(error: unknown): void {
+    this.#subscriber.error(error);
+  }
+
+  #assign(partitions: readonly TopicPartition[]): Observable<never> {
+    const { offsets, group, source, emit } = this.#options;
+    return defer(() => {
+      // Leaving already: what is given now will be given back in a moment.
+      if (this.#stopped) throw new Error('leaving');
+      return from(offsets.claim(group, partitions));
+    }).pipe(
+      concatMap((claims) => starts(claims, this.#member, source, emit, group)),
+      concatMap((found) => {
+        const chosen = found.filter((start) => start.chosen).map((start) => start.checkpoint);
+        if (chosen.length === 0) return [found];
+        return concat(from(offsets.reset(group, chosen)).pipe(ignoreElements()), [found]);
+      }),
+      tap((found) => {
+        this.#begin(found);
+      }),
+      catchError((error: unknown) => {
+        this.#member.assign([]);
+        if (!this.#stopped) this.#fail(error);
+        return EMPTY;
+      }),
+      ignoreElements(),
+    );
+  }
+
+  #begin(found: readonly Start[]): void {
+    const { group, source, emit } = this.#options;
+    for (const { checkpoint } of found) {
+      const lane = new PartitionLane({ ...checkpoint, maxOpen: source.maxInFlight }, this.#checkpointer);
+      if (this.#stopped) lane.stop();
+      this.#lanes.set(lane);
+    }
+    this.#member.assign(found.map(({ checkpoint: { topic, partition }, fetchFrom }) => ({ topic, partition, offset: fetchFrom })));
+    emit({ type: 'assigned', group, partitions: found.map(({ checkpoint: { topic, partition, frontier } }) => ({ topic, partition, offset: frontier })) });
+  }
+
+  #revoke(partitions: readonly TopicPartition[]): Observable<never> {
+    return defer(() => {
+      const lanes = this.#lanes.of(partitions);
+      const limit = timer(this.#options.source.drainTimeoutMs, this.#options.scheduler ?? asyncScheduler);
+      return concat(
+        this.#afterRead(),
+        untilDone(merge(...lanes.map(idle)), merge(limit, this.#abandoned$)),
+        untilDone(this.#checkpointer.flush(), limit),
+        this.#do(() => {
+          this.#end(lanes, 'revoked');
+          this.#member.unassign(partitions);
+        }),
+      );
+    });
+  }
+
+  #leave(): Observable<never> {
+    const scheduler = this.#options.scheduler ?? asyncScheduler;
+    const limit = defer(() => timer(this.#options.source.drainTimeoutMs, scheduler));
+    const hurried = defer(() => (this.#hurried ? limit : this.#hurry$.pipe(concatMap(() => limit))));
+    // While a commit() is there the work may take its time, the partitions are still ours. Before one was seen nobody may ever finish anything.
+    const enough = defer(() => {
+      const { operators } = this.#checkpointer;
+      if (operators === 'gone') return [undefined];
+      return merge(this.#abandoned$, hurried, operators === 'none' ? limit : EMPTY);
+    });
+    return concat(
+      this.#afterRead(),
+      untilDone(
+        defer(() => merge(...this.#lanes.all().map(idle))),
+        enough,
+      ),
+      untilDone(this.#checkpointer.flush(), limit),
+      this.#do(() => {
+        this.#end(this.#lanes.all(), 'revoked');
+        this.#pump.stop();
+      }),
+      this.#afterRead(),
+      defer(() => from(this.#member.close())).pipe(ignoreElements()),
+      this.#do(() => {
+        this.#rebalances$.complete();
+      }),
+    );
+  }
+
+  /** Fences the lanes and gives back the credits of what is still open in them. */
+  #end(lanes: readonly PartitionLane[], type: 'revoked' | 'lost'): void {
+    if (lanes.length === 0) return;
+    let unfinished = 0;
+    for (const lane of lanes) {
+      const { records, bytes } = lane;
+      unfinished += records;
+      lane.fence();
+      this.#lanes.delete(lane);
+      this.#demand.give(records, bytes);
+    }
+    this.#options.emit({ type, group: this.#options.group, partitions: lanes.map(name), unfinished });
+  }
+
+  #refused(lanes: readonly PartitionLane[]): void {
+    const alive = lanes.filter((lane) => lane.live);
+    if (alive.length === 0) return;
+    const { group, emit, scheduler = asyncScheduler } = this.#options;
+    emit({ type: 'stale', group, partitions: alive.map(name) });
+    for (const lane of alive) {
+      this.#demand.give(lane.records, lane.bytes);
+      lane.fence();
+    }
+    scheduler.schedule(() => {
+      const still = alive.filter((lane) => this.#lanes.get(lane.topic, lane.partition) === lane);
+      if (still.length === 0 || this.#stopped) return;
+      const where = still.map(({ topic, partition }) => `${topic}/${String(partition)}`).join(', ');
+      this.#fail(new FencedError(`another subscription of group ${group} on the same store has taken over ${where}: run only one per store, or give each its own group.`, still.map(name)));
+    }, FENCED_GRACE_MS);
+  }
+
+  #readFailed(error: ReadError): void {
+    const { group, emit } = this.#options;
+    if (error.code === MAX_POLL_EXCEEDED) {
+      emit({ type: 'error', client: `consumer of ${group}`, error: brokerError('the event loop stood still for longer than max.poll.interval.ms', error) });
+      this.#end(this.#lanes.all(), 'lost');
+    } else if (PASSING.has(error.code)) {
+      emit({ type: 'error', client: `consumer of ${group}`, error: brokerError('reading failed, and goes on', error) });
+    } else if (error.code === UNKNOWN_TOPIC_OR_PARTITION) {
+      this.#fail(new UnknownTopicError('a topic that is read was deleted, or its name matches nothing any more.', { topics: [...new Set(this.#lanes.all().map(({ topic }) => topic))], cause: error }));
+    } else {
+      this.#fail(brokerError(error.code === AUTO_OFFSET_RESET ? 'a position is no longer in the log' : 'reading failed', error));
+    }
+  }
+
+  #afterRead(): Observable<never> {
+    return new Rx((subscriber) => {
+      this.#pump.afterRead(() => {
+        subscriber.complete();
+      });
+    });
+  }
+
+  #do(work: () => void): Observable<never> {
+    return defer(() => {
+      work();
+      return EMPTY;
+    });
+  }
+}
+
+/** Completes when nothing is open in the lane. */
+function idle(lane: PartitionLane): Observable<never> {
+  return new Rx((subscriber) => {
+    lane.whenIdle(() => {
+      subscriber.complete();
+    });
+  });
+}
+
+/** Completes when the work does, or at the first value of `limit`. */
+function untilDone(work: Observable<never>, limit: Observable<unknown>): Observable<never> {
+  return race(concat(work, [undefined]), limit).pipe(take(1), ignoreElements());
+}
+
+function name({ topic, partition }: TopicPartition): TopicPartition {
+  return { topic, partition };
+}

@@ -1,0 +1,106 @@
+import { Observable } from 'rxjs';
+import { OptionError } from '../errors.js';
+import type { Kafka } from '../kafka.js';
+import type { OffsetStore } from '../offsets/store.js';
+import { checkOptions } from '../options.js';
+import type { KafkaRecord } from '../record.js';
+import { groupMember } from './consumer.js';
+import { Session } from './session.js';
+import type { SourceOptions } from './sourceOptions.js';
+import { SOURCE_OPTIONS, resolveSourceOptions } from './sourceOptions.js';
+
+export interface FromTopicOptions extends SourceOptions {
+  /** The consumer group: its members share the partitions. */
+  readonly group: string;
+  /** Where finished records are remembered. */
+  readonly offsets: OffsetStore;
+}
+
+const OPTIONS = { ...SOURCE_OPTIONS, group: 'text', offsets: 'object' } as const;
+
+/**
+ * The records of one or more topics, as a member of a consumer group.
+ *
+ * Cold: nothing connects before `subscribe`, and each subscription is a member of its own. At least once: a record comes again until it was
+ * finished (see `commit`). Bounded: no more than `maxInFlight` records are out at a time, whatever stands downstream; a slow subscriber slows
+ * the fetch down and never loses its place in the group. Each partition is in order.
+ *
+ * ```text
+ * topic      a b c d e f …
+ *            fromTopic(…, { maxInFlight: 2 })
+ * records    --a-b---c-----d--     the third waits until the first is finished
+ * finished   ------a-----b----
+ * ```
+ *
+ * Unsubscribing stops emission at once. `takeUntil` directly after the source, or its `signal`, ends it gracefully: what is in flight flows
+ * out and is committed, then the stream completes.
+ *
+ * @param topic A name, several, or a pattern; topics that come to match it later join in.
+ * @returns Records whose `key` and `value` are as they were written. Errors with `UnknownTopicError`, `BrokerUnavailableError` (no broker
+ * within the `Kafka`'s `connectTimeoutMs`), `OffsetOutOfRangeError`, `NoStoredOffsetError`, `BrokerError`, `FencedError` or an error of the store.
+ * @throws {OptionError} at once, for a wrong, missing or unknown option.
+ *
+ * @example
+ * ```ts
+ * fromTopic(kafka, 'orders', { group: 'billing', offsets }).pipe(
+ *   map((order) => ({ ...order, value: String(order.value) })),
+ *   tap((order) => console.log(order.key, order.value)),
+ *   commit(),
+ * );
+ * ```
+ */
+export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegExp, options: FromTopicOptions): Observable<KafkaRecord> {
+  checkOptions('fromTopic', options, OPTIONS, ['group', 'offsets']);
+  const source = resolveSourceOptions('fromTopic', options);
+  const topics = checkTopics(topic);
+  const { group, offsets } = options;
+  /** Subscriptions that were left and still have work in flight. */
+  const leaving = new Set<Promise<void>>();
+  return new Observable((subscriber) => {
+    const { signal } = source;
+    if (signal?.aborted === true) {
+      subscriber.complete();
+      return;
+    }
+    const session = new Session(
+      {
+        group,
+        offsets,
+        source,
+        member: (listener) => groupMember(kafka, { group, topics, ...source }, listener),
+        emit: (event) => {
+          kafka.emit(event);
+        },
+      },
+      subscriber,
+    );
+    const unregister = kafka.register(session);
+    const onAbort = (): void => {
+      subscriber.complete();
+    };
+    signal?.addEventListener('abort', onAbort);
+    subscriber.add(() => {
+      signal?.removeEventListener('abort', onAbort);
+      session.stop();
+      const closed = session.closed.then(unregister);
+      leaving.add(closed);
+      void closed.then(() => leaving.delete(closed));
+    });
+    // Subscribed to again, as by `retry`: a member that has not left yet would hold the partitions.
+    if (leaving.size === 0) session.start();
+    else void Promise.all(leaving).then(() => { session.start(); });
+  });
+}
+
+function checkTopics(topic: string | readonly string[] | RegExp): readonly (string | RegExp)[] {
+  const topics = typeof topic === 'string' || topic instanceof RegExp ? [topic] : topic;
+  if (!Array.isArray(topics) || topics.length === 0) throw new OptionError('fromTopic: the second argument is a topic, an array of topics, or a RegExp.');
+  for (const name of topics as readonly unknown[]) {
+    if (name instanceof RegExp && name.flags === '') continue;
+    if (name instanceof RegExp) throw new OptionError(`fromTopic: a pattern of topics can have no flags, and ${String(name)} has.`);
+    if (typeof name !== 'string' || !/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..') {
+      throw new OptionError(`fromTopic: ${JSON.stringify(name)} is no name of a topic: those are 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'.`);
+    }
+  }
+  return topics as readonly (string | RegExp)[];
+}

@@ -1,0 +1,2 @@
+export { embeddedKafka } from './embedded.js';
+export type { EmbeddedKafka, EmbeddedKafkaOptions } from './embedded.js';
