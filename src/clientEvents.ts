@@ -21,7 +21,8 @@ export function forwardEvents(kafka: Kafka, client: object, name: string): void 
     const text = `${fac}: ${message}`;
     // The client reports its errors as events only while it is polled, so not while it connects; its log comes at once.
     if (severity <= ERROR) kafka.emit({ type: 'error', client: name, error: new BrokerError(text, { kafkaCode: -1, retriable: true }) });
-    else kafka.emit({ type: 'log', level: severity <= WARNING ? 'warn' : severity <= INFO ? 'info' : 'debug', client: name, message: text });
+    else
+      kafka.emit({ type: 'log', level: severity <= WARNING ? 'warn' : severity <= INFO ? 'info' : 'debug', client: name, message: text });
   });
   reporting.on('event.error', ({ code, message }) => {
     kafka.emit({ type: 'error', client: name, error: new BrokerError(message, { kafkaCode: code, retriable: true }) });

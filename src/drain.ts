@@ -39,14 +39,18 @@ export function drain(stream$: Observable<unknown>, options: DrainOptions = {}):
       timeout = setTimeout(() => {
         subscription.unsubscribe();
         settle(() => {
-          reject(new DrainTimeoutError(`the stream did not end within ${String(timeoutMs)} ms after its signal: give the signal to the source too, or raise \`timeoutMs\`.`));
+          reject(
+            new DrainTimeoutError(
+              `the stream did not end within ${timeoutMs} ms after its signal: give the signal to the source too, or raise \`timeoutMs\`.`,
+            ),
+          );
         });
       }, timeoutMs);
     };
     const subscription = stream$.subscribe({
       error: (error: unknown) => {
         settle(() => {
-          reject(error as Error);
+          reject(error);
         });
       },
       complete: () => {

@@ -13,7 +13,14 @@ export type KafkaEvent =
   /** Partitions were taken away without a word before: what was in flight comes again, here or elsewhere. */
   | { readonly type: 'lost'; readonly group: string; readonly partitions: readonly TopicPartition[]; readonly unfinished: number }
   /** The records `[from, to)` of a partition were gone before they were read. */
-  | { readonly type: 'gap'; readonly group: string; readonly topic: string; readonly partition: number; readonly from: number; readonly to: number }
+  | {
+      readonly type: 'gap';
+      readonly group: string;
+      readonly topic: string;
+      readonly partition: number;
+      readonly from: number;
+      readonly to: number;
+    }
   /** A newer epoch exists, so a checkpoint of these was refused. */
   | { readonly type: 'stale'; readonly group: string; readonly partitions: readonly TopicPartition[] }
   /** librdkafka's statistics, parsed; on if `properties` set `statistics.interval.ms`. */

@@ -194,7 +194,7 @@ function security({ ssl, sasl }: KafkaOptions): Properties {
 }
 
 function logTo(logger: Logger, events$: Observable<KafkaEvent>): void {
-  events$.subscribe((event) => {
+  void events$.forEach((event) => {
     if (event.type === 'error') logger.error({ event }, event.error.message);
     else if (event.type === 'log') logger[event.level]({ event }, event.message);
     else if (event.type === 'stats') logger.debug({ event }, 'statistics');

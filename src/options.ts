@@ -1,7 +1,8 @@
 import { OptionError } from './errors.js';
 
 /** What an option may be. */
-export type OptionKind = 'string' | 'text' | 'boolean' | 'function' | 'object' | 'array' | 'positive' | 'count' | 'signal' | 'any' | readonly string[];
+export type OptionKind =
+  'string' | 'text' | 'boolean' | 'function' | 'object' | 'array' | 'positive' | 'count' | 'signal' | 'any' | readonly string[];
 
 const KINDS: Readonly<Record<Exclude<OptionKind, readonly string[]>, readonly [(value: unknown) => boolean, string]>> = {
   string: [(value) => typeof value === 'string', 'a string'],
@@ -21,16 +22,24 @@ const KINDS: Readonly<Record<Exclude<OptionKind, readonly string[]>, readonly [(
  *
  * A misspelt option that is silently ignored loses data one day; so it is an error, which names the option that was probably meant.
  */
-export function checkOptions(where: string, options: unknown, known: Readonly<Record<string, OptionKind>>, required: readonly string[] = []): void {
+export function checkOptions(
+  where: string,
+  options: unknown,
+  known: Readonly<Record<string, OptionKind>>,
+  required: readonly string[] = [],
+): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new OptionError(`${where}: expected an options object, got ${options === null ? 'null' : Array.isArray(options) ? 'an array' : typeof options}.`);
+    throw new OptionError(
+      `${where}: expected an options object, got ${options === null ? 'null' : Array.isArray(options) ? 'an array' : typeof options}.`,
+    );
   }
   for (const [name, value] of Object.entries(options)) {
     const kind = Object.hasOwn(known, name) ? known[name] : undefined;
     if (kind === undefined) throw new OptionError(`${where}: unknown option \`${name}\`${suggestion(name, Object.keys(known))}`);
     if (value === undefined) continue;
     if (typeof kind !== 'string') {
-      if (!kind.includes(value as string)) throw new OptionError(`${where}: \`${name}\` must be ${kind.map((word) => `'${word}'`).join(' or ')}.`);
+      if (!kind.includes(value as string))
+        throw new OptionError(`${where}: \`${name}\` must be ${kind.map((word) => `'${word}'`).join(' or ')}.`);
     } else if (!KINDS[kind][0](value)) {
       throw new OptionError(`${where}: \`${name}\` must be ${KINDS[kind][1]}.`);
     }

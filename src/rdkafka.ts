@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
+import type * as NodeRdKafka from 'node-rdkafka';
 import { ClientUnavailableError } from './errors.js';
 
-type RdKafka = typeof import('node-rdkafka');
+type RdKafka = typeof NodeRdKafka;
 
 const require = createRequire(import.meta.url);
 

@@ -21,7 +21,8 @@ export interface KafkaRecord<V = Buffer | null, K = Buffer | null> extends Topic
 }
 
 /** Header values as a producer takes them: text is written as UTF-8. */
-export type ProducerHeaders = readonly (readonly [name: string, value: Buffer | string | null])[] | Readonly<Record<string, Buffer | string | null>>;
+export type ProducerHeaders =
+  readonly (readonly [name: string, value: Buffer | string | null])[] | Readonly<Record<string, Buffer | string | null>>;
 
 /** A record to be written. */
 export interface ProducerRecord {
@@ -56,7 +57,12 @@ export interface Delivery extends TopicPartition {
  * ```
  */
 export function detach<R extends KafkaRecord<unknown, unknown>>(record: R): R {
-  return { ...record, key: copy(record.key), value: copy(record.value), headers: record.headers.map(([name, value]) => [name, copy(value)] as const) };
+  return {
+    ...record,
+    key: copy(record.key),
+    value: copy(record.value),
+    headers: record.headers.map(([name, value]) => [name, copy(value)] as const),
+  };
 }
 
 function copy<T>(field: T): T {

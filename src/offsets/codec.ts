@@ -46,10 +46,10 @@ export function encodeCheckpoint({ epoch, frontier, runs, metadata }: Checkpoint
 
 /** @throws {CodecError} for anything that `encodeCheckpoint` did not write. */
 export function decodeCheckpoint(buffer: Buffer): CheckpointBody {
-  if (buffer.length < 9) throw new CodecError('corrupt', `${String(buffer.length)} bytes are too few`);
+  if (buffer.length < 9) throw new CodecError('corrupt', `${buffer.length} bytes are too few`);
   const end = buffer.length - 4;
   if (crc32(buffer.subarray(0, end)) !== buffer.readUInt32BE(end)) throw new CodecError('corrupt', 'the checksum does not match');
-  if (buffer[0] !== VERSION) throw new CodecError('version', `format ${String(buffer[0])}`);
+  if (buffer[0] !== VERSION) throw new CodecError('version', `format ${buffer[0]}`);
   const cursor = new Cursor(buffer.subarray(1, end));
   const epoch = cursor.varint();
   const frontier = cursor.varint();
@@ -65,7 +65,7 @@ export function decodeCheckpoint(buffer: Buffer): CheckpointBody {
 }
 
 function writeVarint(buffer: Buffer, value: number, at: number): number {
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${String(value)} is no offset`);
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no offset`);
   let rest = value;
   let to = at;
   while (rest >= 0x80) {

@@ -5,7 +5,7 @@ const MAX_GROUP_BYTES = 1_024;
 /** What the keys of a group begin with: `length u16 | group`. */
 export function groupKey(group: string): Buffer {
   const name = Buffer.from(group);
-  if (name.length > MAX_GROUP_BYTES) throw new RangeError(`a group's name may have ${String(MAX_GROUP_BYTES)} bytes, this one has ${String(name.length)}`);
+  if (name.length > MAX_GROUP_BYTES) throw new RangeError(`a group's name may have ${MAX_GROUP_BYTES} bytes, this one has ${name.length}`);
   const key = Buffer.allocUnsafe(2 + name.length);
   key.writeUInt16BE(name.length);
   name.copy(key, 2);
@@ -28,5 +28,9 @@ export function partitionKey(group: string, { topic, partition }: TopicPartition
 export function parseKey(key: Buffer): TopicPartition & { readonly group: string } {
   const groupEnd = 2 + key.readUInt16BE(0);
   const topicEnd = groupEnd + 2 + key.readUInt16BE(groupEnd);
-  return { group: key.toString('utf8', 2, groupEnd), topic: key.toString('utf8', groupEnd + 2, topicEnd), partition: key.readUInt32BE(topicEnd) };
+  return {
+    group: key.toString('utf8', 2, groupEnd),
+    topic: key.toString('utf8', groupEnd + 2, topicEnd),
+    partition: key.readUInt32BE(topicEnd),
+  };
 }

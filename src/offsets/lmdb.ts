@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
-import type { Database, RootDatabase } from 'lmdb';
+import type * as Lmdb from 'lmdb';
 import { OptionError, StoreCorruptError, StoreFailedError, StoreFormatError, StoreUnavailableError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import type { TopicPartition } from '../position.js';
@@ -40,7 +40,8 @@ const DEFAULT_COMMIT_TIMEOUT_MS = 30_000;
  * ```
  */
 export function openOffsets(directory: string, options: OpenOffsetsOptions = {}): OffsetStore {
-  if (typeof directory !== 'string' || directory === '') throw new OptionError('openOffsets: the first argument is the path of a directory.');
+  if (typeof directory !== 'string' || directory === '')
+    throw new OptionError('openOffsets: the first argument is the path of a directory.');
   checkOptions('openOffsets', options, { commitTimeoutMs: 'positive' });
   const path = resolve(directory);
   prepare(path);
@@ -53,7 +54,7 @@ export function openOffsets(directory: string, options: OpenOffsetsOptions = {})
   }
 }
 
-type Bytes = Database<Buffer, Buffer>;
+type Bytes = Lmdb.Database<Buffer, Buffer>;
 
 /** Something that goes into the next transaction. */
 interface Job {
@@ -66,7 +67,7 @@ class LmdbOffsets implements OffsetStore {
   readonly #path: string;
   readonly #unlock: () => Promise<void>;
   readonly #commitTimeoutMs: number;
-  readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #root: Lmdb.RootDatabase<Buffer, Buffer>;
   /** The current epoch of each claimed partition. */
   readonly #epochs: Bytes;
   readonly #checkpoints: Bytes;
@@ -161,9 +162,15 @@ class LmdbOffsets implements OffsetStore {
     try {
       return { topic, partition, ...decodeCheckpoint(value) };
     } catch (cause) {
-      const where = `${this.#path}: the checkpoint of ${topic}/${String(partition)}`;
-      if (cause instanceof CodecError && cause.kind === 'version') throw new StoreFormatError(`${where} was written by a newer version of kafka-rx (${cause.message}): upgrade.`, { path: this.#path });
-      throw new StoreCorruptError(`${where} is damaged. Restore the store from a backup, or reset this partition.`, { path: this.#path, cause });
+      const where = `${this.#path}: the checkpoint of ${topic}/${partition}`;
+      if (cause instanceof CodecError && cause.kind === 'version')
+        throw new StoreFormatError(`${where} was written by a newer version of kafka-rx (${cause.message}): upgrade.`, {
+          path: this.#path,
+        });
+      throw new StoreCorruptError(`${where} is damaged. Restore the store from a backup, or reset this partition.`, {
+        path: this.#path,
+        cause,
+      });
     }
   }
 
@@ -174,7 +181,7 @@ class LmdbOffsets implements OffsetStore {
     const before = direction === 'forward' ? this.#read(key) : undefined;
     if (before !== undefined && before.frontier > checkpoint.frontier) {
       throw new StoreFailedError(
-        `the frontier of ${checkpoint.topic}/${String(checkpoint.partition)} would go back from ${String(before.frontier)} to ${String(checkpoint.frontier)}; nothing was written.`,
+        `the frontier of ${checkpoint.topic}/${checkpoint.partition} would go back from ${before.frontier} to ${checkpoint.frontier}; nothing was written.`,
       );
     }
     void this.#checkpoints.put(key, encodeCheckpoint(checkpoint));
@@ -219,11 +226,10 @@ class LmdbOffsets implements OffsetStore {
       let refusal: Refusal | undefined;
       const fail = (cause: unknown): void => {
         // What a job refuses by itself changed nothing; after anything else it is unknown what is on disk.
-        if (refusal === undefined) this.#failure ??= failed(this.#path, cause);
-        reject((refusal ?? this.#failure) as Error);
+        reject(refusal ?? (this.#failure ??= failed(this.#path, cause)));
       };
       const watchdog = setTimeout(() => {
-        fail(new Error(`no answer within ${String(this.#commitTimeoutMs)} ms`));
+        fail(new Error(`no answer within ${this.#commitTimeoutMs} ms`));
       }, this.#commitTimeoutMs);
       this.#root
         .childTransaction(() =>
@@ -262,12 +268,15 @@ const PAST_ALL = Buffer.alloc(300, 0xff);
 
 function failed(path: string, cause: unknown): StoreFailedError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new StoreFailedError(`a write to the offset store ${path} failed (${reason}). Whether it is on disk is unknown until the store is opened again: check the disk, then restart.`, { cause });
+  return new StoreFailedError(
+    `a write to the offset store ${path} failed (${reason}). Whether it is on disk is unknown until the store is opened again: check the disk, then restart.`,
+    { cause },
+  );
 }
 
 /** Loaded when a store is opened, so that importing kafka-rx loads no native code. */
-function open(path: string): RootDatabase<Buffer, Buffer> {
-  const lmdb = createRequire(import.meta.url)('lmdb') as typeof import('lmdb');
+function open(path: string): Lmdb.RootDatabase<Buffer, Buffer> {
+  const lmdb = createRequire(import.meta.url)('lmdb') as typeof Lmdb;
   return lmdb.open<Buffer, Buffer>({
     path,
     noSubdir: false,
@@ -285,7 +294,7 @@ function open(path: string): RootDatabase<Buffer, Buffer> {
   } as Parameters<typeof lmdb.open>[0] & { path: string });
 }
 
-function table(root: RootDatabase<Buffer, Buffer>, name: string): Bytes {
+function table(root: Lmdb.RootDatabase<Buffer, Buffer>, name: string): Bytes {
   return root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary', cache: false });
 }
 
@@ -305,5 +314,8 @@ function prepare(path: string): void {
 }
 
 function unavailable(path: string, reason: string, cause?: unknown): StoreUnavailableError {
-  return new StoreUnavailableError(`the offset store ${path} cannot be used: ${reason}. Choose a directory on a local disk that this user may write to.`, { path, cause });
+  return new StoreUnavailableError(
+    `the offset store ${path} cannot be used: ${reason}. Choose a directory on a local disk that this user may write to.`,
+    { path, cause },
+  );
 }

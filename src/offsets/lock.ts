@@ -19,7 +19,7 @@ const PROBE_MS = 5_000;
 export function lock(directory: string): () => Promise<void> {
   // A long path is reached through a handle on its directory.
   const handle = join(directory, 'owner.sock').length > MAX_SOCKET_PATH ? openSync(directory, 'r') : undefined;
-  const path = handle === undefined ? join(directory, 'owner.sock') : `/proc/self/fd/${String(handle)}/owner.sock`;
+  const path = handle === undefined ? join(directory, 'owner.sock') : `/proc/self/fd/${handle}/owner.sock`;
   const pidFile = join(directory, 'owner.pid');
   let server = bind(path);
   if (server === undefined) {
@@ -31,7 +31,7 @@ export function lock(directory: string): () => Promise<void> {
     server = bind(path);
     if (server === undefined) throw locked(directory, pidFile);
   }
-  writeFileSync(pidFile, `${String(process.pid)}\n`, { mode: 0o600 });
+  writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
   const owner = server;
   return () =>
     new Promise((resolve) => {
@@ -74,7 +74,7 @@ const PROBE = `
   const say = (word) => { Atomics.store(answer, 0, word); Atomics.notify(answer, 0); };
   require('node:net').connect(path)
     .on('connect', () => say(1))
-    .on('error', ({ code }) => say(code === 'ECONNREFUSED' || code === 'ENOENT' ? ${String(NOBODY)} : 1));
+    .on('error', ({ code }) => say(code === 'ECONNREFUSED' || code === 'ENOENT' ? ${NOBODY} : 1));
 `;
 
 function locked(directory: string, pidFile: string): StoreLockedError {

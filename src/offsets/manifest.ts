@@ -40,13 +40,22 @@ export function preflight(directory: string): Manifest | undefined {
 export function checkManifest(directory: string, file: Manifest | undefined, stored: Manifest | undefined): void {
   const known = stored ?? file;
   if (known !== undefined && known.format > FORMAT) {
-    throw new StoreFormatError(`${directory} was written by a newer version of kafka-rx (format ${String(known.format)}, this one knows ${String(FORMAT)}): upgrade.`, { path: directory });
+    throw new StoreFormatError(
+      `${directory} was written by a newer version of kafka-rx (format ${known.format}, this one knows ${FORMAT}): upgrade.`,
+      { path: directory },
+    );
   }
   if (file !== undefined && stored === undefined) {
-    throw new StoreLostError(`${directory} held offsets (store ${file.id}), but its data is empty. Restore it from a backup; or, if the offsets may be forgotten, delete the whole directory.`, { path: directory });
+    throw new StoreLostError(
+      `${directory} held offsets (store ${file.id}), but its data is empty. Restore it from a backup; or, if the offsets may be forgotten, delete the whole directory.`,
+      { path: directory },
+    );
   }
   if (file !== undefined && stored !== undefined && file.id !== stored.id) {
-    throw new StoreCorruptError(`${directory}: manifest.json speaks of store ${file.id}, the data is of store ${stored.id}. Files of two stores were mixed: restore both from one backup.`, { path: directory });
+    throw new StoreCorruptError(
+      `${directory}: manifest.json speaks of store ${file.id}, the data is of store ${stored.id}. Files of two stores were mixed: restore both from one backup.`,
+      { path: directory },
+    );
   }
 }
 
@@ -58,7 +67,8 @@ export function parseManifest(directory: string, text: string): Manifest {
     throw new StoreCorruptError(`${directory}: the manifest cannot be read. Restore it from a backup.`, { path: directory, cause });
   }
   const { format, id } = Object(parsed) as Partial<Manifest>;
-  if (typeof format !== 'number' || typeof id !== 'string') throw new StoreCorruptError(`${directory}: the manifest is none of ours. Restore it from a backup.`, { path: directory });
+  if (typeof format !== 'number' || typeof id !== 'string')
+    throw new StoreCorruptError(`${directory}: the manifest is none of ours. Restore it from a backup.`, { path: directory });
   return { format, id };
 }
 
@@ -102,12 +112,15 @@ function checkMagic(directory: string, data: string, known: boolean): void {
   const file = openSync(data, 'r');
   try {
     const { size } = fstatSync(file);
-    if (size === 0 && known) throw new StoreLostError(`${directory} held offsets, but data.mdb is empty. Restore it from a backup.`, { path: directory });
+    if (size === 0 && known)
+      throw new StoreLostError(`${directory} held offsets, but data.mdb is empty. Restore it from a backup.`, { path: directory });
     if (size === 0) return;
     const head = Buffer.alloc(4);
     readSync(file, head, 0, 4, MAGIC_AT);
     if (head.readUInt32LE() !== LMDB_MAGIC && head.readUInt32BE() !== LMDB_MAGIC) {
-      throw new StoreCorruptError(`${directory}: data.mdb is no LMDB file, or its first page is damaged. Restore it from a backup.`, { path: directory });
+      throw new StoreCorruptError(`${directory}: data.mdb is no LMDB file, or its first page is damaged. Restore it from a backup.`, {
+        path: directory,
+      });
     }
   } finally {
     closeSync(file);

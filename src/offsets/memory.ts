@@ -63,8 +63,8 @@ class MemoryOffsets implements OffsetStore {
 
   #entry(group: string, { topic, partition }: TopicPartition): Entry {
     let entries = this.#groups.get(group);
-    if (entries === undefined) this.#groups.set(group, (entries = new Map()));
-    const key = `${topic}/${String(partition)}`;
+    if (entries === undefined) this.#groups.set(group, (entries = new Map<string, Entry>()));
+    const key = `${topic}/${partition}`;
     let entry = entries.get(key);
     if (entry === undefined) entries.set(key, (entry = { epoch: 0, checkpoint: undefined }));
     return entry;

@@ -24,9 +24,15 @@ import type { KafkaRecord } from '../record.js';
  * orders$.pipe(filterValue((value) => value !== null));
  * ```
  */
-export function filterValue<V, W extends V, K>(predicate: (value: V, record: KafkaRecord<V, K>) => value is W): OperatorFunction<KafkaRecord<V, K>, KafkaRecord<W, K>>;
-export function filterValue<V, K>(predicate: (value: V, record: KafkaRecord<V, K>) => boolean): OperatorFunction<KafkaRecord<V, K>, KafkaRecord<V, K>>;
-export function filterValue<V, K>(predicate: (value: V, record: KafkaRecord<V, K>) => boolean): OperatorFunction<KafkaRecord<V, K>, KafkaRecord<V, K>> {
+export function filterValue<V, W extends V, K>(
+  predicate: (value: V, record: KafkaRecord<V, K>) => value is W,
+): OperatorFunction<KafkaRecord<V, K>, KafkaRecord<W, K>>;
+export function filterValue<V, K>(
+  predicate: (value: V, record: KafkaRecord<V, K>) => boolean,
+): OperatorFunction<KafkaRecord<V, K>, KafkaRecord<V, K>>;
+export function filterValue<V, K>(
+  predicate: (value: V, record: KafkaRecord<V, K>) => boolean,
+): OperatorFunction<KafkaRecord<V, K>, KafkaRecord<V, K>> {
   return filter((record) => {
     const passes = predicate(record.value, record);
     if (!passes) record[LANE].finish(record.offset);

@@ -19,6 +19,8 @@ import type { KafkaRecord } from '../record.js';
  * orders$.pipe(mapValue((value) => JSON.parse(String(value)) as Order));
  * ```
  */
-export function mapValue<V, W, K>(project: (value: V, record: KafkaRecord<V, K>) => W): OperatorFunction<KafkaRecord<V, K>, KafkaRecord<W, K>> {
+export function mapValue<V, W, K>(
+  project: (value: V, record: KafkaRecord<V, K>) => W,
+): OperatorFunction<KafkaRecord<V, K>, KafkaRecord<W, K>> {
   return map((record) => ({ ...record, value: project(record.value, record) }));
 }

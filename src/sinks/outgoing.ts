@@ -51,7 +51,9 @@ function bytes(field: unknown, topic: string, name: string): Buffer | null {
 }
 
 function headersOf(headers: ProducerHeaders, topic: string): Record<string, string>[] | undefined {
-  const pairs = Array.isArray(headers) ? (headers as readonly (readonly [string, Buffer | string | null])[]) : Object.entries(headers as Readonly<Record<string, Buffer | string | null>>);
+  const pairs = Array.isArray(headers)
+    ? (headers as readonly (readonly [string, Buffer | string | null])[])
+    : Object.entries(headers as Readonly<Record<string, Buffer | string | null>>);
   if (pairs.length === 0) return undefined;
   return pairs.map(([name, value]) => ({ [name]: headerText(value, topic, name) }));
 }
@@ -60,7 +62,9 @@ function headersOf(headers: ProducerHeaders, topic: string): Record<string, stri
 function headerText(value: Buffer | string | null, topic: string, name: string): string {
   const text = typeof value === 'string' ? value : value === null ? undefined : utf8(value);
   if (text === undefined || text.includes('\0')) {
-    throw new InvalidRecordError(`the header ${JSON.stringify(name)} of an outgoing record to ${topic} is ${value === null ? 'null' : 'not text'}: the client can only send UTF-8 text without NUL. Encode it, for example as base64.`);
+    throw new InvalidRecordError(
+      `the header ${JSON.stringify(name)} of an outgoing record to ${topic} is ${value === null ? 'null' : 'not text'}: the client can only send UTF-8 text without NUL. Encode it, for example as base64.`,
+    );
   }
   return text;
 }

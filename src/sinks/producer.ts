@@ -46,7 +46,7 @@ export class ProducerClient implements Client {
     forwardEvents(kafka, this.#producer, name);
     this.#native = this.#producer.getClient() as NativeProducer;
     this.#producer.on('delivery-report', (error, report) => {
-      this.#settle(error as RdkafkaError | null, report);
+      this.#settle(error, report);
     });
   }
 
@@ -57,7 +57,8 @@ export class ProducerClient implements Client {
 
   /** Takes a record; it goes out as soon as there is a connection and room for it. */
   send(record: Outgoing, settle: Settle): void {
-    if (this.#unsent.length > this.#firstUnsent || !this.#connected || !this.#produce(record, settle)) this.#unsent.push({ record, settle });
+    if (this.#unsent.length > this.#firstUnsent || !this.#connected || !this.#produce(record, settle))
+      this.#unsent.push({ record, settle });
   }
 
   close(): Promise<void> {
@@ -70,7 +71,13 @@ export class ProducerClient implements Client {
     await new Promise<void>((resolve, reject) => {
       this.#producer.connect({ allTopics: false, timeout: connectTimeoutMs }, (error) => {
         if (!(error as unknown)) resolve();
-        else reject(new BrokerUnavailableError(`no broker answered the ${this.#name} within ${String(connectTimeoutMs)} ms (${error.message}): tried ${brokers.join(', ')}.`, { brokers, cause: error }));
+        else
+          reject(
+            new BrokerUnavailableError(
+              `no broker answered the ${this.#name} within ${connectTimeoutMs} ms (${error.message}): tried ${brokers.join(', ')}.`,
+              { brokers, cause: error },
+            ),
+          );
       });
     });
     this.#connected = true;
@@ -101,8 +108,14 @@ export class ProducerClient implements Client {
       this.#pending.set(id, { record, settle });
       if (this.#pending.size === 1) this.#schedulePoll();
     } else {
-      const reason = code === UNKNOWN_PARTITION ? 'the topic or the partition does not exist' : `the client refused it (code ${String(code)})`;
-      const error = new DeliveryError(`a record to ${where(record)} was not sent: ${reason}.`, { topic: record.topic, partition: record.partition ?? undefined, kafkaCode: code, outcome: 'failed', retriable: false });
+      const reason = code === UNKNOWN_PARTITION ? 'the topic or the partition does not exist' : `the client refused it (code ${code})`;
+      const error = new DeliveryError(`a record to ${where(record)} was not sent: ${reason}.`, {
+        topic: record.topic,
+        partition: record.partition ?? undefined,
+        kafkaCode: code,
+        outcome: 'failed',
+        retriable: false,
+      });
       // Later, as every other outcome: nobody expects an answer inside the call.
       queueMicrotask(() => {
         settle(error, undefined);
@@ -153,14 +166,17 @@ export class ProducerClient implements Client {
     // A message that timed out may have reached the broker; only its acknowledgement is known to be missing.
     const outcome = /timed out|in flight/i.test(error.message) ? 'unknown' : 'failed';
     settle(
-      new DeliveryError(`a record to ${where(record)} was not acknowledged: ${error.message}${outcome === 'unknown' ? '; it may have been written all the same' : ''}.`, {
-        topic: record.topic,
-        partition: record.partition ?? undefined,
-        kafkaCode: error.code,
-        outcome,
-        retriable: outcome === 'unknown',
-        cause: error,
-      }),
+      new DeliveryError(
+        `a record to ${where(record)} was not acknowledged: ${error.message}${outcome === 'unknown' ? '; it may have been written all the same' : ''}.`,
+        {
+          topic: record.topic,
+          partition: record.partition ?? undefined,
+          kafkaCode: error.code,
+          outcome,
+          retriable: outcome === 'unknown',
+          cause: error,
+        },
+      ),
       undefined,
     );
   }
@@ -191,17 +207,19 @@ function createProducer(kafka: Kafka, properties: Properties, topicProperties: P
     'linger.ms': 5,
     ...kafka.properties,
     ...properties,
-    dr_cb: true,
+    'dr_cb': true,
   };
   // Java's hash: the same key goes to the same partition whichever client wrote it. Records without a key are spread.
   const topicSettings = { partitioner: 'murmur2_random', ...kafka.topicProperties, ...topicProperties };
   try {
-    return new (rdkafka().Producer)(settings as never, topicSettings as never);
+    return new (rdkafka().Producer)(settings, topicSettings);
   } catch (cause) {
-    throw new ClientUnavailableError(`the producer could not be made: ${cause instanceof Error ? cause.message : 'unknown reason'}`, { cause });
+    throw new ClientUnavailableError(`the producer could not be made: ${cause instanceof Error ? cause.message : 'unknown reason'}`, {
+      cause,
+    });
   }
 }
 
 function where({ topic, partition }: Outgoing): string {
-  return partition === null ? topic : `${topic}/${String(partition)}`;
+  return partition === null ? topic : `${topic}/${partition}`;
 }

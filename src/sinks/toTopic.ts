@@ -49,8 +49,16 @@ const OPTIONS = { result: 'function', properties: 'object', topicProperties: 'ob
  * );
  * ```
  */
-export function toTopic<T extends KafkaRecord<Buffer | string | null, Buffer | string | null>>(kafka: Kafka, topic: string | ((input: T) => string)): OperatorFunction<T, T>;
-export function toTopic<T, R = T>(kafka: Kafka, topic: string | ((input: T) => string), to: (input: T) => Outgoings, options?: ToTopicOptions<T, R>): OperatorFunction<T, R>;
+export function toTopic<T extends KafkaRecord<Buffer | string | null, Buffer | string | null>>(
+  kafka: Kafka,
+  topic: string | ((input: T) => string),
+): OperatorFunction<T, T>;
+export function toTopic<T, R = T>(
+  kafka: Kafka,
+  topic: string | ((input: T) => string),
+  to: (input: T) => Outgoings,
+  options?: ToTopicOptions<T, R>,
+): OperatorFunction<T, R>;
 export function toTopic<T, R = T>(
   kafka: Kafka,
   topic: string | ((input: T) => string),
@@ -58,13 +66,18 @@ export function toTopic<T, R = T>(
   options: ToTopicOptions<T, R> = {},
 ): OperatorFunction<T, R> {
   checkOptions('toTopic', options, OPTIONS);
-  if (typeof topic !== 'function' && (typeof topic !== 'string' || topic === '')) throw new OptionError('toTopic: the second argument is a topic, or a function of the input that names one.');
+  if (typeof topic !== 'function' && (typeof topic !== 'string' || topic === ''))
+    throw new OptionError('toTopic: the second argument is a topic, or a function of the input that names one.');
   if (typeof to !== 'function') throw new OptionError('toTopic: the third argument is a function of the input that gives what to write.');
   const topicOf = typeof topic === 'function' ? topic : (): string => topic;
   const { result = (input: T): R => input as unknown as R } = options;
   return (source) =>
     new Observable<R>((subscriber) => {
-      const producer = new ProducerClient(kafka, { name: 'producer', properties: options.properties ?? {}, topicProperties: options.topicProperties ?? {} });
+      const producer = new ProducerClient(kafka, {
+        name: 'producer',
+        properties: options.properties ?? {},
+        topicProperties: options.topicProperties ?? {},
+      });
       const unregister = kafka.register(producer);
       subscriber.add(() => {
         void producer.close().then(unregister);
@@ -79,7 +92,9 @@ export function toTopic<T, R = T>(
             let records;
             try {
               const made = to(input) ?? [];
-              records = (Array.isArray(made) ? (made as readonly ProducerRecord[]) : [made as ProducerRecord]).map((record) => outgoing(record, record.topic ?? topicOf(input)));
+              records = (Array.isArray(made) ? (made as readonly ProducerRecord[]) : [made as ProducerRecord]).map((record) =>
+                outgoing(record, record.topic ?? topicOf(input)),
+              );
             } catch (error) {
               subscriber.error(error);
               return;

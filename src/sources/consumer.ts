@@ -81,10 +81,14 @@ class RdkafkaMember implements GroupMember {
   constructor(kafka: Kafka, options: GroupMemberOptions, listener: RebalanceListener) {
     this.#kafka = kafka;
     this.#options = options;
-    this.#consumer = createConsumer(kafka, options, (error, partitions) => { this.#rebalance(listener, error, partitions); });
+    this.#consumer = createConsumer(kafka, options, (error, partitions) => {
+      this.#rebalance(listener, error, partitions);
+    });
     forwardEvents(kafka, this.#consumer, `consumer of ${options.group}`);
     const native = this.#consumer.getClient() as NativeConsumer;
-    this.reader = plainReader((timeoutMs, max, done) => { native.consume(timeoutMs, max, done); });
+    this.reader = plainReader((timeoutMs, max, done) => {
+      native.consume(timeoutMs, max, done);
+    });
   }
 
   connect(): Promise<void> {
@@ -96,8 +100,8 @@ class RdkafkaMember implements GroupMember {
     const timeout = this.#kafka.connectTimeoutMs;
     await new Promise<void>((resolve, reject) => {
       this.#consumer.connect({ allTopics: false, timeout }, (error) => {
-        if (error === null || error === undefined) resolve();
-        else reject(unavailable(this.#kafka, error));
+        if (error as unknown) reject(unavailable(this.#kafka, error));
+        else resolve();
       });
     });
     this.#connected = true;
@@ -125,7 +129,7 @@ class RdkafkaMember implements GroupMember {
 
   seek(position: Position): void {
     this.#consumer.seek({ topic: position.topic, partition: position.partition, offset: position.offset }, 0, (error) => {
-      if (error as unknown) this.#kafka.emit({ type: 'error', client: this.#options.group, error: brokerError('seek failed', error as RdkafkaError) });
+      if (error as unknown) this.#kafka.emit({ type: 'error', client: this.#options.group, error: brokerError('seek failed', error) });
     });
     this.#wake(position);
   }
@@ -142,7 +146,7 @@ class RdkafkaMember implements GroupMember {
   watermarks({ topic, partition }: TopicPartition): Promise<Watermarks> {
     return new Promise((resolve, reject) => {
       this.#consumer.queryWatermarkOffsets(topic, partition, QUERY_TIMEOUT_MS, (error, offsets) => {
-        if (error as unknown) reject(brokerError(`could not look up the offsets of ${topic}/${String(partition)}`, error as RdkafkaError));
+        if (error as unknown) reject(brokerError(`could not look up the offsets of ${topic}/${partition}`, error));
         else resolve({ low: offsets.lowOffset, high: offsets.highOffset });
       });
     });
@@ -151,8 +155,8 @@ class RdkafkaMember implements GroupMember {
   offsetAt({ topic, partition }: TopicPartition, timestamp: number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#consumer.offsetsForTimes([{ topic, partition, offset: timestamp }], QUERY_TIMEOUT_MS, (error, offsets) => {
-        const found = offsets?.[0];
-        if (error as unknown) reject(brokerError(`could not look up a time in ${topic}/${String(partition)}`, error as RdkafkaError));
+        const [found] = (offsets as TopicPartitionOffset[] | undefined) ?? [];
+        if (error as unknown) reject(brokerError(`could not look up a time in ${topic}/${partition}`, error));
         else resolve(found !== undefined && 'offset' in found && found.offset >= 0 ? found.offset : OFFSET_END);
       });
     });
@@ -170,7 +174,10 @@ class RdkafkaMember implements GroupMember {
     if (this.#asked !== undefined) this.#giveUp(this.#asked);
     await new Promise<void>((resolve) => {
       const guard = setTimeout(() => {
-        this.#kafka.emit({ type: 'notice', message: `the consumer of ${this.#options.group} did not close within ${String(CLOSE_TIMEOUT_MS)} ms and was left behind.` });
+        this.#kafka.emit({
+          type: 'notice',
+          message: `the consumer of ${this.#options.group} did not close within ${CLOSE_TIMEOUT_MS} ms and was left behind.`,
+        });
         resolve();
       }, CLOSE_TIMEOUT_MS);
       this.#consumer.disconnect(() => {
@@ -223,7 +230,7 @@ class RdkafkaMember implements GroupMember {
       this.#consumer.getMetadata({ topic, timeout }, (error, metadata) => {
         if (!(error as unknown)) resolve((metadata.topics.find(({ name }) => name === topic)?.partitions.length ?? 0) > 0);
         else if ((error as RdkafkaError).code === UNKNOWN_TOPIC_OR_PARTITION) resolve(false);
-        else reject(unavailable(this.#kafka, error as RdkafkaError));
+        else reject(unavailable(this.#kafka, error));
       });
     });
   }
@@ -239,7 +246,11 @@ interface NativeConsumer {
   consume(timeoutMs: number, max: number, done: (error: RdkafkaError | null | undefined, messages: Message[] | undefined) => void): void;
 }
 
-function createConsumer(kafka: Kafka, options: GroupMemberOptions, rebalance: (error: RdkafkaError, partitions: TopicPartition[]) => void): KafkaConsumer {
+function createConsumer(
+  kafka: Kafka,
+  options: GroupMemberOptions,
+  rebalance: (error: RdkafkaError, partitions: TopicPartition[]) => void,
+): KafkaConsumer {
   const settings = {
     'partition.assignment.strategy': 'cooperative-sticky',
     // The default of 1,000 ms stalls a fast consumer each time its buffer has been full.
@@ -253,14 +264,16 @@ function createConsumer(kafka: Kafka, options: GroupMemberOptions, rebalance: (e
     'group.id': options.group,
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,
-    rebalance_cb: rebalance,
+    'rebalance_cb': rebalance,
   };
   // Out of range is decided here, by `onOutOfRange`, and never silently by the client.
   const topicSettings = { ...kafka.topicProperties, ...options.topicProperties, 'auto.offset.reset': 'error' };
   try {
     return new (rdkafka().KafkaConsumer)(settings as never, topicSettings as never);
   } catch (cause) {
-    throw new ClientUnavailableError(`the consumer could not be made: ${cause instanceof Error ? cause.message : 'unknown reason'}`, { cause });
+    throw new ClientUnavailableError(`the consumer could not be made: ${cause instanceof Error ? cause.message : 'unknown reason'}`, {
+      cause,
+    });
   }
 }
 
@@ -276,12 +289,15 @@ function bare({ topic, partition }: TopicPartition): TopicPartition {
 /** The topics that were named do not exist. */
 export function unknownTopics(topics: readonly string[]): UnknownTopicError {
   const [names, verb] = topics.length === 1 ? [topics.join(), 'does'] : [topics.join(', '), 'do'];
-  return new UnknownTopicError(`${names} ${verb} not exist on this cluster: create ${topics.length === 1 ? 'it' : 'them'} first, or check the spelling.`, { topics });
+  return new UnknownTopicError(
+    `${names} ${verb} not exist on this cluster: create ${topics.length === 1 ? 'it' : 'them'} first, or check the spelling.`,
+    { topics },
+  );
 }
 
 function unavailable(kafka: Kafka, cause: RdkafkaError): BrokerUnavailableError {
   return new BrokerUnavailableError(
-    `no broker answered within ${String(kafka.connectTimeoutMs)} ms (${cause.message}): tried ${kafka.brokers.join(', ')}. ` +
+    `no broker answered within ${kafka.connectTimeoutMs} ms (${cause.message}): tried ${kafka.brokers.join(', ')}. ` +
       'Check the addresses, the network and the security settings, or raise `connectTimeoutMs`.',
     { brokers: kafka.brokers, cause },
   );
@@ -289,5 +305,5 @@ function unavailable(kafka: Kafka, cause: RdkafkaError): BrokerUnavailableError 
 
 /** An error of the client as one of ours. */
 export function brokerError(what: string, { code, message }: RdkafkaError): BrokerError {
-  return new BrokerError(`${what}: ${message} (code ${String(code)})`, { kafkaCode: code });
+  return new BrokerError(`${what}: ${message} (code ${code})`, { kafkaCode: code });
 }

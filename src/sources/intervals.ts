@@ -19,9 +19,9 @@ export class Intervals {
   /** Adds `[from, to)` and joins it with the stretches that it touches. */
   add(from: number, to: number): void {
     const ends = this.#ends;
-    let first = 0;
     // Almost always at the end: look from there.
-    for (first = ends.length; first > 0 && (ends[first - 1] as number) >= from; first -= 2);
+    let first = ends.length;
+    while (first > 0 && (ends[first - 1] as number) >= from) first -= 2;
     let last = first;
     let start = from;
     let end = to;

@@ -197,7 +197,7 @@ export class PartitionLane implements Lane {
 
   /** Logs show the name of the lane, not its insides, when a record is printed. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return `Lane(${this.topic}/${String(this.partition)}, epoch ${String(this.epoch)})`;
+    return `Lane(${this.topic}/${this.partition}, epoch ${this.epoch})`;
   }
 
   #checkIdle(): void {

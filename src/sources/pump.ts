@@ -73,9 +73,16 @@ export class Pump {
     const { demand } = this.#options;
     const free = this.#draining || this.#backlog.length > 0 ? 0 : demand.free;
     const enough = Math.min(BATCH_RECORDS / 2, Math.ceil(demand.maxRecords / 2));
-    if (free <= 0) this.#later(SIP_MS, () => { this.#read(1, 0); });
+    if (free <= 0)
+      this.#later(SIP_MS, () => {
+        this.#read(1, 0);
+      });
     else if (free >= enough || this.#gathered) this.#read(this.#batchSize(free), WAIT_MS);
-    else this.#later(GATHER_MS, () => { this.#gathered = true; this.poke(); });
+    else
+      this.#later(GATHER_MS, () => {
+        this.#gathered = true;
+        this.poke();
+      });
   }
 
   /** Calls back when the read in flight has been dealt with; at once if there is none. */
@@ -167,7 +174,7 @@ export class Pump {
     for (; row < batch.length; row += 1) {
       // A revoke or an unsubscribe may happen inside any `emit`: ask the lane every time.
       const lane = laneOf(batch.topic(row), batch.partition(row));
-      if (lane === undefined || !lane.emitting) continue;
+      if (!lane?.emitting) continue;
       const offset = batch.offset(row);
       if (lane.skips(offset)) continue;
       const size = batch.bytes(row);

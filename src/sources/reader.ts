@@ -31,7 +31,11 @@ export interface ReadError {
 }
 
 /** node-rdkafka's own batch read: its timeout is per message, not per batch. */
-export type Consume = (timeoutMs: number, max: number, done: (error: ReadError | undefined | null, messages: Message[] | undefined) => void) => void;
+export type Consume = (
+  timeoutMs: number,
+  max: number,
+  done: (error: ReadError | undefined | null, messages: Message[] | undefined) => void,
+) => void;
 
 export const EMPTY_BATCH: Batch = {
   length: 0,

@@ -1,5 +1,24 @@
 import type { Observable, SchedulerLike, Subscriber } from 'rxjs';
-import { EMPTY, Observable as Rx, Subject, asapScheduler, asyncScheduler, catchError, concat, concatMap, defer, finalize, from, ignoreElements, merge, race, subscribeOn, take, tap, timer } from "rxjs";
+import {
+  EMPTY,
+  Observable as Rx,
+  Subject,
+  asapScheduler,
+  asyncScheduler,
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  finalize,
+  from,
+  ignoreElements,
+  merge,
+  race,
+  subscribeOn,
+  take,
+  tap,
+  timer,
+} from 'rxjs';
 import { FencedError, UnknownTopicError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
 import type { OffsetStore } from '../offsets/store.js';
@@ -77,7 +96,9 @@ export class Session {
     const scheduler = options.scheduler === undefined ? {} : { scheduler: options.scheduler };
     this.#checkpointer = new Checkpointer({
       demand: this.#demand,
-      write: (checkpoints) => options.offsets.write(options.group, checkpoints),
+      write(checkpoints) {
+        return options.offsets.write(options.group, checkpoints);
+      },
       onFailure: (error) => {
         this.#fail(error);
       },
@@ -195,17 +216,21 @@ export class Session {
       this.#lanes.set(lane);
     }
     this.#member.assign(found.map(({ checkpoint: { topic, partition }, fetchFrom }) => ({ topic, partition, offset: fetchFrom })));
-    emit({ type: 'assigned', group, partitions: found.map(({ checkpoint: { topic, partition, frontier } }) => ({ topic, partition, offset: frontier })) });
+    emit({
+      type: 'assigned',
+      group,
+      partitions: found.map(({ checkpoint: { topic, partition, frontier } }) => ({ topic, partition, offset: frontier })),
+    });
   }
 
   #revoke(partitions: readonly TopicPartition[]): Observable<never> {
     return defer(() => {
       const lanes = this.#lanes.of(partitions);
-      const limit = timer(this.#options.source.drainTimeoutMs, this.#options.scheduler ?? asyncScheduler);
+      const limit$ = timer(this.#options.source.drainTimeoutMs, this.#options.scheduler ?? asyncScheduler);
       return concat(
         this.#afterRead(),
-        untilDone(merge(...lanes.map(idle)), merge(limit, this.#abandoned$)),
-        untilDone(this.#checkpointer.flush(), limit),
+        untilDone(merge(...lanes.map(idle)), merge(limit$, this.#abandoned$)),
+        untilDone(this.#checkpointer.flush(), limit$),
         this.#do(() => {
           this.#end(lanes, 'revoked');
           this.#member.unassign(partitions);
@@ -216,21 +241,21 @@ export class Session {
 
   #leave(): Observable<never> {
     const scheduler = this.#options.scheduler ?? asyncScheduler;
-    const limit = defer(() => timer(this.#options.source.drainTimeoutMs, scheduler));
-    const hurried = defer(() => (this.#hurried ? limit : this.#hurry$.pipe(concatMap(() => limit))));
+    const limit$ = defer(() => timer(this.#options.source.drainTimeoutMs, scheduler));
+    const hurried$ = defer(() => (this.#hurried ? limit$ : this.#hurry$.pipe(concatMap(() => limit$))));
     // While a commit() is there the work may take its time, the partitions are still ours. Before one was seen nobody may ever finish anything.
-    const enough = defer(() => {
+    const enough$ = defer(() => {
       const { operators } = this.#checkpointer;
       if (operators === 'gone') return [undefined];
-      return merge(this.#abandoned$, hurried, operators === 'none' ? limit : EMPTY);
+      return merge(this.#abandoned$, hurried$, operators === 'none' ? limit$ : EMPTY);
     });
     return concat(
       this.#afterRead(),
       untilDone(
         defer(() => merge(...this.#lanes.all().map(idle))),
-        enough,
+        enough$,
       ),
-      untilDone(this.#checkpointer.flush(), limit),
+      untilDone(this.#checkpointer.flush(), limit$),
       this.#do(() => {
         this.#end(this.#lanes.all(), 'revoked');
         this.#pump.stop();
@@ -269,20 +294,34 @@ export class Session {
     scheduler.schedule(() => {
       const still = alive.filter((lane) => this.#lanes.get(lane.topic, lane.partition) === lane);
       if (still.length === 0 || this.#stopped) return;
-      const where = still.map(({ topic, partition }) => `${topic}/${String(partition)}`).join(', ');
-      this.#fail(new FencedError(`another subscription of group ${group} on the same store has taken over ${where}: run only one per store, or give each its own group.`, still.map(name)));
+      const where = still.map(({ topic, partition }) => `${topic}/${partition}`).join(', ');
+      this.#fail(
+        new FencedError(
+          `another subscription of group ${group} on the same store has taken over ${where}: run only one per store, or give each its own group.`,
+          still.map(name),
+        ),
+      );
     }, FENCED_GRACE_MS);
   }
 
   #readFailed(error: ReadError): void {
     const { group, emit } = this.#options;
     if (error.code === MAX_POLL_EXCEEDED) {
-      emit({ type: 'error', client: `consumer of ${group}`, error: brokerError('the event loop stood still for longer than max.poll.interval.ms', error) });
+      emit({
+        type: 'error',
+        client: `consumer of ${group}`,
+        error: brokerError('the event loop stood still for longer than max.poll.interval.ms', error),
+      });
       this.#end(this.#lanes.all(), 'lost');
     } else if (PASSING.has(error.code)) {
       emit({ type: 'error', client: `consumer of ${group}`, error: brokerError('reading failed, and goes on', error) });
     } else if (error.code === UNKNOWN_TOPIC_OR_PARTITION) {
-      this.#fail(new UnknownTopicError('a topic that is read was deleted, or its name matches nothing any more.', { topics: [...new Set(this.#lanes.all().map(({ topic }) => topic))], cause: error }));
+      this.#fail(
+        new UnknownTopicError('a topic that is read was deleted, or its name matches nothing any more.', {
+          topics: [...new Set(this.#lanes.all().map(({ topic }) => topic))],
+          cause: error,
+        }),
+      );
     } else {
       this.#fail(brokerError(error.code === AUTO_OFFSET_RESET ? 'a position is no longer in the log' : 'reading failed', error));
     }

@@ -76,7 +76,8 @@ export function resolveSourceOptions(where: string, options: SourceOptions): Res
   checkFrom(where, from);
   for (const settings of [options.properties, options.topicProperties]) {
     for (const name of Object.keys(settings ?? {})) {
-      if (RESERVED.includes(name)) throw new OptionError(`${where}: \`${name}\` is set by the source itself and cannot be among its properties.`);
+      if (RESERVED.includes(name))
+        throw new OptionError(`${where}: \`${name}\` is set by the source itself and cannot be among its properties.`);
     }
   }
   return {

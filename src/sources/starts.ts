@@ -29,7 +29,11 @@ export function starts(
   group: string,
 ): Observable<readonly Start[]> {
   return from(claims).pipe(
-    mergeMap((claim) => (claim.checkpoint === undefined ? choose(claim, member, policy) : resume(claim.checkpoint, claim, member, policy, emit, group)), LOOKUPS_AT_ONCE),
+    mergeMap(
+      (claim) =>
+        claim.checkpoint === undefined ? choose(claim, member, policy) : resume(claim.checkpoint, claim, member, policy, emit, group),
+      LOOKUPS_AT_ONCE,
+    ),
     toArray(),
   );
 }
@@ -55,7 +59,11 @@ function resume(
       if (onOutOfRange === 'fail') throw outOfRange(checkpoint, bounds);
       const to = onOutOfRange === 'earliest' ? bounds.low : bounds.high;
       if (to > frontier) emit({ type: 'gap', group, topic, partition, from: frontier, to });
-      return { checkpoint: { ...checkpoint, frontier: to, runs: to > frontier ? beyond(checkpoint.runs, to) : [] }, fetchFrom: to, chosen: true };
+      return {
+        checkpoint: { ...checkpoint, frontier: to, runs: to > frontier ? beyond(checkpoint.runs, to) : [] },
+        fetchFrom: to,
+        chosen: true,
+      };
     }),
   );
 }
@@ -76,22 +84,37 @@ function beyond(runs: readonly number[], offset: number): number[] {
 
 function outOfRange(checkpoint: Checkpoint, { low, high }: Watermarks): OffsetOutOfRangeError {
   const { topic, partition, frontier: offset } = checkpoint;
-  const where = `${topic}/${String(partition)}`;
+  const where = `${topic}/${partition}`;
   const what =
     offset < low
-      ? `the records from ${String(offset)} to ${String(low - 1)} of ${where} were deleted before they were read`
-      : `${where} ends at ${String(high)}, before the remembered position (${String(Math.max(offset, checkpoint.runs.at(-1) ?? 0))}): the topic was re-created or truncated, or this is another cluster`;
-  return new OffsetOutOfRangeError(`${what}. Decide with \`onOutOfRange\`: 'earliest' or 'latest'.`, { position: { topic, partition, offset }, low, high });
+      ? `the records from ${offset} to ${low - 1} of ${where} were deleted before they were read`
+      : `${where} ends at ${high}, before the remembered position (${String(Math.max(offset, checkpoint.runs.at(-1) ?? 0))}): the topic was re-created or truncated, or this is another cluster`;
+  return new OffsetOutOfRangeError(`${what}. Decide with \`onOutOfRange\`: 'earliest' or 'latest'.`, {
+    position: { topic, partition, offset },
+    low,
+    high,
+  });
 }
 
-function choose(claim: Claim, member: Pick<GroupMember, 'watermarks' | 'offsetAt'>, { from: policy }: Pick<ResolvedSourceOptions, 'from'>): Observable<Start> {
+function choose(
+  claim: Claim,
+  member: Pick<GroupMember, 'watermarks' | 'offsetAt'>,
+  { from: policy }: Pick<ResolvedSourceOptions, 'from'>,
+): Observable<Start> {
   const { topic, partition, epoch } = claim;
-  const at = (frontier: number): Start => ({ checkpoint: { topic, partition, epoch, frontier, runs: [], metadata: '' }, fetchFrom: frontier, chosen: true });
+  const at = (frontier: number): Start => ({
+    checkpoint: { topic, partition, epoch, frontier, runs: [], metadata: '' },
+    fetchFrom: frontier,
+    chosen: true,
+  });
   if (policy === 'earliest') return of({ ...at(0), fetchFrom: OFFSET_BEGINNING, chosen: false });
   if (policy === 'fail') {
-    throw new NoStoredOffsetError(`nothing is remembered of ${topic}/${String(partition)}, and \`from: 'fail'\` forbids to choose a start. Reset its offset, or choose another \`from\`.`, { topic, partition });
+    throw new NoStoredOffsetError(
+      `nothing is remembered of ${topic}/${partition}, and \`from: 'fail'\` forbids to choose a start. Reset its offset, or choose another \`from\`.`,
+      { topic, partition },
+    );
   }
-  const end = defer(() => member.watermarks(claim)).pipe(map(({ high }) => at(high)));
-  if (policy === 'latest') return end;
-  return defer(() => member.offsetAt(claim, policy.timestamp)).pipe(concatMap((offset) => (offset === OFFSET_END ? end : of(at(offset)))));
+  const end$ = defer(() => member.watermarks(claim)).pipe(map(({ high }) => at(high)));
+  if (policy === 'latest') return end$;
+  return defer(() => member.offsetAt(claim, policy.timestamp)).pipe(concatMap((offset) => (offset === OFFSET_END ? end$ : of(at(offset)))));
 }

@@ -88,19 +88,25 @@ export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegE
     });
     // Subscribed to again, as by `retry`: a member that has not left yet would hold the partitions.
     if (leaving.size === 0) session.start();
-    else void Promise.all(leaving).then(() => { session.start(); });
+    else
+      void Promise.all(leaving).then(() => {
+        session.start();
+      });
   });
 }
 
 function checkTopics(topic: string | readonly string[] | RegExp): readonly (string | RegExp)[] {
   const topics = typeof topic === 'string' || topic instanceof RegExp ? [topic] : topic;
-  if (!Array.isArray(topics) || topics.length === 0) throw new OptionError('fromTopic: the second argument is a topic, an array of topics, or a RegExp.');
+  if (!Array.isArray(topics) || topics.length === 0)
+    throw new OptionError('fromTopic: the second argument is a topic, an array of topics, or a RegExp.');
   for (const name of topics as readonly unknown[]) {
     if (name instanceof RegExp && name.flags === '') continue;
-    if (name instanceof RegExp) throw new OptionError(`fromTopic: a pattern of topics can have no flags, and ${String(name)} has.`);
+    if (name instanceof RegExp) throw new OptionError(`fromTopic: a pattern of topics can have no flags, and ${name} has.`);
     if (typeof name !== 'string' || !/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..') {
-      throw new OptionError(`fromTopic: ${JSON.stringify(name)} is no name of a topic: those are 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'.`);
+      throw new OptionError(
+        `fromTopic: ${JSON.stringify(name)} is no name of a topic: those are 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'.`,
+      );
     }
   }
-  return topics as readonly (string | RegExp)[];
+  return topics;
 }

@@ -72,7 +72,7 @@ function checked(options: EmbeddedKafkaOptions): Required<EmbeddedKafkaOptions> 
   const { brokers = 1, topics = [], ...unknown } = options;
   for (const name of Object.keys(unknown)) throw new OptionError(`embeddedKafka has no option "${name}": it takes brokers and topics.`);
   if (!Number.isInteger(brokers) || brokers < 1) {
-    throw new OptionError(`embeddedKafka needs a whole number of brokers, 1 or more, not ${String(brokers)}.`);
+    throw new OptionError(`embeddedKafka needs a whole number of brokers, 1 or more, not ${brokers}.`);
   }
   if (!Array.isArray(topics)) throw new OptionError('embeddedKafka takes topics as an array of names.');
   for (const topic of topics as readonly unknown[]) {

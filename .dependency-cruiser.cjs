@@ -1,0 +1,55 @@
+/** The direction of imports: index → sources, sinks, operators → kafka → words; offsets → words. */
+const WORDS = '^src/(record|position|errors|events|options|drain)\\.ts$';
+const KAFKA = '^src/(kafka|rdkafka|clientEvents)\\.ts$';
+const STORE_PORT = '^src/offsets/store\\.ts$';
+const OUR_CODE = '^src/';
+
+/** What a room may import, beside itself and packages. */
+const room = (name, from, mayImport) => ({
+  name,
+  severity: 'error',
+  from: { path: from },
+  to: { path: OUR_CODE, pathNot: [from, ...mayImport] },
+});
+
+/** The only files that know a package. */
+const only = (name, packagePath, files) => ({
+  name,
+  severity: 'error',
+  from: { path: OUR_CODE, pathNot: files },
+  to: { path: `^node_modules/${packagePath}/` },
+});
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    room('words-know-words-only', WORDS, []),
+    room('kafka-knows-words', KAFKA, [WORDS]),
+    room('sources-know-kafka-words-and-the-store-port', '^src/sources/', [KAFKA, WORDS, STORE_PORT]),
+    room('sinks-know-kafka-and-words', '^src/sinks/', [KAFKA, WORDS]),
+    room('operators-know-words-and-the-store-port', '^src/operators/', [WORDS, STORE_PORT]),
+    room('offsets-know-words', '^src/offsets/', [WORDS]),
+    room('the-demo-uses-the-public-surface', '^src/demo/', ['^src/index\\.ts$', '^src/testing/index\\.ts$']),
+    only('who-knows-node-rdkafka', 'node-rdkafka', [
+      '^src/rdkafka\\.ts$',
+      '^src/sources/(consumer|reader)\\.ts$',
+      '^src/sinks/producer\\.ts$',
+      '^src/testing/embedded\\.ts$',
+    ]),
+    only('who-knows-lmdb', 'lmdb', ['^src/offsets/lmdb\\.ts$']),
+    {
+      name: 'operators-stand-alone',
+      comment: 'One operator per file, and none is built on another.',
+      severity: 'error',
+      from: { path: '^src/operators/([^/]+)\\.ts$' },
+      to: { path: '^src/operators/', pathNot: '^src/operators/$1\\.ts$' },
+    },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'types', 'default'] },
+  },
+};

@@ -1,0 +1,24 @@
+import { execFileSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import type { TestProject } from 'vitest/node';
+import type { BrokerKind } from '../../broker/index.js';
+import { startBroker } from '../../broker/index.js';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** `host:port` of the cluster that all tests share; each makes topics of its own. */
+    readonly brokers: readonly string[];
+    readonly brokerKind: BrokerKind;
+  }
+}
+
+/** Compiles the programs that tests run as processes of their own, and starts one broker for all tests. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  execFileSync(process.execPath, [createRequire(import.meta.url).resolve('typescript/bin/tsc')], { stdio: 'inherit' });
+  // On a build server an embedded cluster in place of a real one would be a green light for what was never tested.
+  const broker = await startBroker({ requireReal: process.env['CI'] !== undefined && process.env['CI'] !== 'false' });
+  process.stdout.write(`\nThese tests run on ${broker.description}.\n`);
+  project.provide('brokers', broker.brokers);
+  project.provide('brokerKind', broker.kind);
+  return () => broker.close();
+}

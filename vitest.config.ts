@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config';
+
+/** What takes longer than this does not end at all; no test asserts a time. */
+const PATIENCE_MS = 60_000;
+
+export default defineConfig({
+  test: {
+    // node-rdkafka loads in one thread of a process only.
+    pool: 'forks',
+    reporters: ['default', './test/support/tally.ts'],
+    projects: [
+      {
+        extends: true,
+        test: { name: 'marbles', include: ['marbles/**/*.test.ts'], typecheck: { enabled: true, include: ['marbles/**/*.test-d.ts'] } },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'test',
+          include: ['test/**/*.test.ts'],
+          globalSetup: './test/support/globalSetup.ts',
+          testTimeout: PATIENCE_MS,
+          hookTimeout: PATIENCE_MS,
+        },
+      },
+    ],
+  },
+});
