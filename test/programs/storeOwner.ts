@@ -1,3 +1,4 @@
+import * as lmdb from 'lmdb';
 import { openOffsets } from '../../src/offsets/lmdb.js';
 import type { Checkpoint, OffsetStore } from '../../src/offsets/store.js';
 import type { TopicPartition } from '../../src/position.js';
@@ -9,6 +10,8 @@ export type Order =
   | { readonly do: 'write' | 'write, then die'; readonly group: string; readonly checkpoints: readonly Checkpoint[] }
   | { readonly do: 'list'; readonly group: string }
   | { readonly do: 'close' }
+  /** Takes LMDB's own lock, and keeps it: to a writer, that is a disk which does not answer. */
+  | { readonly do: 'hold the disk'; readonly directory: string }
   /** Root may write everywhere; nobody may not. */
   | { readonly do: 'give up root' };
 
@@ -41,6 +44,12 @@ async function carryOut(order: Order): Promise<unknown> {
       return store?.list(order.group);
     case 'close':
       return store?.close();
+    case 'hold the disk':
+      lmdb.open({ path: order.directory, noSubdir: false, overlappingSync: false }).transactionSync(() => {
+        report({ value: 'held' });
+        for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      });
+      return;
     case 'give up root':
       if (process.getuid?.() === 0) {
         process.setgid?.(NOBODY);

@@ -7,8 +7,8 @@ import { onTestFinished, vi } from 'vitest';
 import type { Order, Report } from '../programs/storeOwner.js';
 
 /** Everything that a test starts ends with it. */
-function program(name: string, args: readonly string[] = [], execArgv: string[] = []): ChildProcess {
-  const child = fork(fileURLToPath(new URL(`../../.build/test/programs/${name}.js`, import.meta.url)), args, { execArgv });
+function program(name: string, args: readonly string[] = []): ChildProcess {
+  const child = fork(fileURLToPath(new URL(`../../.build/test/programs/${name}.js`, import.meta.url)), args);
   onTestFinished(() => {
     child.kill('SIGKILL');
   });
@@ -17,21 +17,27 @@ function program(name: string, args: readonly string[] = [], execArgv: string[] 
 
 /** What a process says next; an error if it ends before. */
 async function hear(child: ChildProcess): Promise<Report> {
-  const [said] = (await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(([code, signal]) => {
-      throw new Error(`the process ended with ${String(signal ?? code)}`);
-    }),
-  ])) as [Report];
-  return said;
+  const heard = new AbortController();
+  const { signal } = heard;
+  try {
+    const [said] = (await Promise.race([
+      once(child, 'message', { signal }),
+      once(child, 'exit', { signal }).then(([code, killer]) => {
+        throw new Error(`the process ended with ${String(killer ?? code)}`);
+      }),
+    ])) as [Report];
+    return said;
+  } finally {
+    heard.abort();
+  }
 }
 
 /** A process of its own that opens a store and does with it what it is told. */
 export class StoreProcess {
   readonly #child: ChildProcess;
 
-  constructor({ execArgv = [] }: { readonly execArgv?: string[] } = {}) {
-    this.#child = program('storeOwner', [], execArgv);
+  constructor() {
+    this.#child = program('storeOwner');
   }
 
   get pid(): number {
