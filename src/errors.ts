@@ -26,8 +26,8 @@ export class KafkaRxError extends Error {
 
 /** An option or argument is wrong. Thrown at once by the call that received it; nothing was opened. */
 export class OptionError extends KafkaRxError {
-  constructor(message: string) {
-    super(message, { code: 'OPTION' });
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super(message, { code: 'OPTION', ...options });
   }
 }
 

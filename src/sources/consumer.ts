@@ -1,5 +1,5 @@
 import type { KafkaConsumer, Message, TopicPartitionOffset } from 'node-rdkafka';
-import { BrokerError, BrokerUnavailableError, ClientUnavailableError, UnknownTopicError } from '../errors.js';
+import { BrokerError, BrokerUnavailableError, OptionError, UnknownTopicError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import type { Position, TopicPartition } from '../position.js';
 import { forwardEvents } from '../clientEvents.js';
@@ -268,12 +268,14 @@ function createConsumer(
   };
   // Out of range is decided here, by `onOutOfRange`, and never silently by the client.
   const topicSettings = { ...kafka.topicProperties, ...options.topicProperties, 'auto.offset.reset': 'error' };
+  const { KafkaConsumer: Consumer } = rdkafka();
   try {
-    return new (rdkafka().KafkaConsumer)(settings as never, topicSettings as never);
+    return new Consumer(settings as never, topicSettings as never);
   } catch (cause) {
-    throw new ClientUnavailableError(`the consumer could not be made: ${cause instanceof Error ? cause.message : 'unknown reason'}`, {
-      cause,
-    });
+    throw new OptionError(
+      `the client refused a setting of the consumer: ${(cause as Error).message}. Check \`properties\` and \`topicProperties\`.`,
+      { cause },
+    );
   }
 }
 
