@@ -21,7 +21,10 @@ import type { KafkaRecord } from '../record.js';
  *
  * @example
  * ```ts
- * orders$.pipe(filterValue((value) => value !== null));
+ * orders$.pipe(
+ *   filterValue((value) => value !== null),
+ *   commit(),
+ * );
  * ```
  */
 export function filterValue<V, W extends V, K>(

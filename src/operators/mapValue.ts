@@ -16,7 +16,10 @@ import type { KafkaRecord } from '../record.js';
  *
  * @example
  * ```ts
- * orders$.pipe(mapValue((value) => JSON.parse(String(value)) as Order));
+ * orders$.pipe(
+ *   mapValue((value) => JSON.parse(String(value)) as Order),
+ *   commit(),
+ * );
  * ```
  */
 export function mapValue<V, W, K>(

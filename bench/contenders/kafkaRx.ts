@@ -1,0 +1,19 @@
+/** The whole pipeline of this library: records through an RxJS operator, each remembered in LMDB. */
+import { map, takeWhile } from 'rxjs';
+import { Kafka, commit, drain, fromTopic, openOffsets } from '../../src/index.js';
+import { Meter, taskOfThisProcess } from '../measured.js';
+
+const task = taskOfThisProcess();
+const meter = new Meter(task);
+await using kafka = new Kafka({ brokers: task.brokers });
+await using offsets = openOffsets(`${task.folder}/offsets`);
+
+await drain(
+  fromTopic(kafka, task.topic, { group: task.group, offsets }).pipe(
+    map((record) => ({ ...record, value: record.value?.length ?? 0 })),
+    commit(),
+    takeWhile((_) => !meter.count(1)),
+  ),
+);
+meter.report();
+process.disconnect();
