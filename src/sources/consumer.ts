@@ -32,8 +32,6 @@ export interface GroupMember {
   assign(positions: readonly Position[]): void;
   /** Answers `onRevoked`. */
   unassign(partitions: readonly TopicPartition[]): void;
-  /** Fetches a partition from another offset on. */
-  seek(position: Position): void;
   pause(partitions: readonly TopicPartition[]): void;
   resume(partitions: readonly TopicPartition[]): void;
   watermarks(partition: TopicPartition): Promise<Watermarks>;
@@ -125,13 +123,6 @@ class RdkafkaMember implements GroupMember {
     this.#consumer.resume(partitions.map(bare));
     if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalUnassign(partitions.map(bare));
     else this.#consumer.unassign();
-  }
-
-  seek(position: Position): void {
-    this.#consumer.seek({ topic: position.topic, partition: position.partition, offset: position.offset }, 0, (error) => {
-      if (error as unknown) this.#kafka.emit({ type: 'error', client: this.#options.group, error: brokerError('seek failed', error) });
-    });
-    this.#wake(position);
   }
 
   pause(partitions: readonly TopicPartition[]): void {
