@@ -11,7 +11,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'marbles', include: ['marbles/**/*.test.ts'], typecheck: { enabled: true, include: ['marbles/**/*.test-d.ts'] } },
+        test: {
+          name: 'marbles',
+          include: ['marbles/**/*.test.ts'], // What is wrong elsewhere is told by `tsc`.
+          typecheck: { enabled: true, include: ['marbles/**/*.test-d.ts'], ignoreSourceErrors: true },
+        },
       },
       {
         extends: true,

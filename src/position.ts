@@ -33,11 +33,17 @@ export interface Lane extends TopicPartition {
   /** Rises with every assignment of the partition, so that a late word about an older one can be told apart. */
   readonly epoch: number;
   readonly journal: Journal;
+  /** Whether completions still count. */
+  readonly live: boolean;
+  /** The journal's ticket when a record of this lane was finished last. */
+  readonly ticket: number;
+  /** The ticket up to which this lane's finished records are remembered. */
+  readonly durable: number;
   /** Kept with the next checkpoint of this partition. */
   metadata: string;
   /** The record is finished, and is to be remembered. Saying so twice, or after the lane was closed, changes nothing. */
   finish(offset: number): void;
-  /** Every record up to and including `offset` is finished, and is to be remembered. */
+  /** Every record up to and including `offset` is finished, and is to be remembered; also those that were released. */
   finishThrough(offset: number): void;
   /** The record is finished, and is not to be remembered. */
   release(offset: number): void;

@@ -1,7 +1,7 @@
 import type { MonoTypeOperatorFunction, Subscriber } from 'rxjs';
 import { Observable, Subscription } from 'rxjs';
 import { checkOptions } from '../options.js';
-import type { Journal, Positioned } from '../position.js';
+import type { Journal, Lane, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 
 export interface CommitOptions<T> {
@@ -13,7 +13,8 @@ export interface CommitOptions<T> {
   readonly ordered?: boolean;
   /**
    * When a value goes on. `'passed'` (default): at once, and its record is finished when the downstream's `next` returns.
-   * `'durable'`: once the record is remembered on disk, so that whatever happens downstream happens at most once.
+   * `'durable'`: once the record is remembered on disk, so that whatever happens downstream happens at most once; a value whose partition
+   * was lost before that does not go on, it comes again.
    */
   readonly emit?: 'passed' | 'durable';
   /** A word that is kept with the checkpoint of the value's partition. Default: what was there before. */
@@ -81,8 +82,9 @@ class Committing<T extends Positioned | readonly Positioned[]> {
   readonly #options: CommitOptions<T>;
   readonly #journals = new Map<Journal, JournalState>();
   #last: JournalState | undefined;
-  /** Values that wait for the disk, in the order in which they came. */
-  readonly #waiting: { readonly value: T; readonly journal: JournalState | undefined; readonly ticket: number }[] = [];
+  /** Values that wait for the disk, in the order in which they came; those before `#firstWaiting` have gone on. */
+  #waiting: Waiting<T>[] = [];
+  #firstWaiting = 0;
   #completed = false;
   readonly attachments = new Subscription();
 
@@ -92,44 +94,57 @@ class Committing<T extends Positioned | readonly Positioned[]> {
   }
 
   next(value: T): void {
-    if (this.#options.emit === 'durable') {
-      const journal = this.#finish(value);
-      this.#waiting.push({ value, journal, ticket: journal?.journal.ticket ?? 0 });
+    const { metadata, emit } = this.#options;
+    let word: string | undefined;
+    try {
+      word = typeof metadata === 'function' ? metadata(value) : metadata;
+    } catch (error) {
+      this.#subscriber.error(error);
+      return;
+    }
+    if (emit === 'durable') {
+      // What was lost before it was finished here comes again elsewhere: it does not go on.
+      const live = Array.isArray(value) ? (value as readonly Positioned[]).every(isLive) : isLive(value as Positioned);
+      this.#finish(value, word);
+      if (live) this.#waiting.push(waiting(value));
       this.#emitDurable();
     } else {
       // Attached first: a source that ends inside this very `next` must know that somebody is here to finish the record.
       this.#attachTo(value);
       this.#subscriber.next(value);
-      this.#finish(value);
+      this.#finish(value, word);
     }
   }
 
   sourceCompleted(): void {
     this.#completed = true;
+    // What other operators finish from now on is not ours to wait for.
+    for (const state of this.#journals.values()) state.goal = state.journal.ticket;
     this.#completeWhenDurable();
   }
 
   #attachTo(value: T): void {
-    const first = Array.isArray(value) ? (value as readonly Positioned[])[0] : (value as Positioned);
-    if (first !== undefined) this.#state(first[LANE].journal);
+    if (!Array.isArray(value)) {
+      this.#state((value as Positioned)[LANE].journal);
+      return;
+    }
+    for (const { [LANE]: lane } of value as readonly Positioned[]) this.#state(lane.journal);
   }
 
-  #finish(value: T): JournalState | undefined {
-    const { metadata } = this.#options;
-    const word = typeof metadata === 'function' ? metadata(value) : metadata;
-    if (!Array.isArray(value)) return this.#finishOne(value as Positioned, word);
-    let state: JournalState | undefined;
-    for (const positioned of value as readonly Positioned[]) state = this.#finishOne(positioned, word);
-    return state;
+  #finish(value: T, word: string | undefined): void {
+    if (!Array.isArray(value)) {
+      this.#finishOne(value as Positioned, word);
+      return;
+    }
+    for (const positioned of value as readonly Positioned[]) this.#finishOne(positioned, word);
   }
 
-  #finishOne(positioned: Positioned, word: string | undefined): JournalState {
+  #finishOne(positioned: Positioned, word: string | undefined): void {
     const lane = positioned[LANE];
-    const state = this.#state(lane.journal);
+    this.#state(lane.journal);
     if (word !== undefined) lane.metadata = word;
     if (this.#options.ordered === true) lane.finishThrough(positioned.offset);
     else lane.finish(positioned.offset);
-    return state;
   }
 
   /** Almost always the same journal as for the value before. */
@@ -137,7 +152,7 @@ class Committing<T extends Positioned | readonly Positioned[]> {
     if (this.#last?.journal === journal) return this.#last;
     let state = this.#journals.get(journal);
     if (state === undefined) {
-      state = { journal, durable: -1 };
+      state = { journal, durable: -1, goal: Infinity };
       this.#journals.set(journal, state);
       this.#attach(state);
     }
@@ -162,16 +177,24 @@ class Committing<T extends Positioned | readonly Positioned[]> {
   }
 
   #emitDurable(): void {
-    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-      if (first.journal !== undefined && first.journal.durable < first.ticket) return;
-      this.#waiting.shift();
-      this.#subscriber.next(first.value);
+    for (let first = this.#waiting[this.#firstWaiting]; first !== undefined; first = this.#waiting[this.#firstWaiting]) {
+      if (!this.#isDecided(first) || !first.more.every((need) => this.#isDecided(need))) return;
+      // Counted before it goes on: that may bring the next value, or the end, in the same call.
+      this.#firstWaiting += 1;
+      if (isRemembered(first) && first.more.every(isRemembered)) this.#subscriber.next(first.value);
     }
+    this.#waiting = [];
+    this.#firstWaiting = 0;
+  }
+
+  /** Whether the write that it waits for has ended. */
+  #isDecided({ lane, ticket }: Need): boolean {
+    return lane === undefined || this.#state(lane.journal).durable >= ticket;
   }
 
   #completeWhenDurable(): void {
-    if (!this.#completed || this.#waiting.length > 0) return;
-    for (const { journal, durable } of this.#journals.values()) if (durable < journal.ticket) return;
+    if (!this.#completed || this.#waiting.length > this.#firstWaiting) return;
+    for (const { durable, goal } of this.#journals.values()) if (durable < goal) return;
     this.#subscriber.complete();
   }
 }
@@ -179,4 +202,39 @@ class Committing<T extends Positioned | readonly Positioned[]> {
 interface JournalState {
   readonly journal: Journal;
   durable: number;
+  /** The ticket to wait for at the end. */
+  goal: number;
+}
+
+/** What has to be on disk before a value goes on; no lane for an empty array. */
+interface Need {
+  readonly lane: Lane | undefined;
+  readonly ticket: number;
+}
+
+interface Waiting<T> extends Need {
+  readonly value: T;
+  /** The needs of an array's other lanes. */
+  readonly more: readonly Need[];
+}
+
+function waiting<T extends Positioned | readonly Positioned[]>(value: T): Waiting<T> {
+  if (!Array.isArray(value)) {
+    const lane = (value as Positioned)[LANE];
+    return { value, lane, ticket: lane.ticket, more: NOTHING };
+  }
+  const lanes = new Set((value as readonly Positioned[]).map(({ [LANE]: lane }) => lane));
+  const [first = { lane: undefined, ticket: 0 }, ...more] = [...lanes].map((lane) => ({ lane, ticket: lane.ticket }));
+  return { value, ...first, more };
+}
+
+const NOTHING: readonly Need[] = [];
+
+function isLive({ [LANE]: lane }: Positioned): boolean {
+  return lane.live;
+}
+
+/** The write may have passed over a partition that was lost meanwhile. */
+function isRemembered({ lane, ticket }: Need): boolean {
+  return lane === undefined || lane.durable >= ticket;
 }

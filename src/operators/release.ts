@@ -29,17 +29,20 @@ export function release<T extends Positioned | readonly Positioned[]>(): MonoTyp
       const journals = new Set<Journal>();
       const attachments = new Subscription();
       subscriber.add(attachments);
-      const releaseOne = (positioned: Positioned): void => {
-        const lane = positioned[LANE];
-        if (!journals.has(lane.journal)) {
-          journals.add(lane.journal);
-          attachments.add(lane.journal.attach('release'));
-        }
-        lane.release(positioned.offset);
+      const attachTo = ({ [LANE]: { journal } }: Positioned): void => {
+        if (journals.has(journal)) return;
+        journals.add(journal);
+        attachments.add(journal.attach('release'));
+      };
+      const releaseOne = ({ offset, [LANE]: lane }: Positioned): void => {
+        lane.release(offset);
       };
       subscriber.add(
         source.subscribe({
           next: (value) => {
+            // Attached first: a source that ends inside this very `next` must know that somebody is here to finish the record.
+            if (Array.isArray(value)) (value as readonly Positioned[]).forEach(attachTo);
+            else attachTo(value as Positioned);
             subscriber.next(value);
             if (Array.isArray(value)) (value as readonly Positioned[]).forEach(releaseOne);
             else releaseOne(value as Positioned);

@@ -1,5 +1,5 @@
 import type { Observable, ObservableInput, SchedulerLike, Subscription } from 'rxjs';
-import { BehaviorSubject, EMPTY, asyncScheduler, catchError, defer, from, ignoreElements, takeWhile, tap } from 'rxjs';
+import { BehaviorSubject, EMPTY, asyncScheduler, catchError, defer, ignoreElements, takeWhile, tap } from 'rxjs';
 import type { Checkpoint } from '../offsets/store.js';
 import type { Pace } from '../position.js';
 import type { Demand } from './demand.js';
@@ -84,6 +84,7 @@ export class Checkpointer implements LaneOwner {
     this.#ticket += records;
     this.#records += records;
     this.#bytes += bytes;
+    lane.ticket = this.#ticket;
     if (!lane.dirty) {
       lane.dirty = true;
       this.#dirty.push(lane);
@@ -123,7 +124,7 @@ export class Checkpointer implements LaneOwner {
   #schedule(): void {
     const { everyMs, everyRecords } = this.#pace;
     // Out of credit, waiting longer would stop the source.
-    if (everyMs === 0 || this.#records >= everyRecords || this.#options.demand.free <= 0) {
+    if (everyMs === 0 || this.#records >= everyRecords || this.#options.demand.starved) {
       this.#writeAll();
       return;
     }
@@ -148,32 +149,36 @@ export class Checkpointer implements LaneOwner {
     this.#dirty = [];
     this.#records = 0;
     this.#bytes = 0;
-    const checkpoints: Checkpoint[] = [];
+    let written: PartitionLane[] = [];
     for (const lane of lanes) {
       lane.dirty = false;
-      if (lane.live) checkpoints.push(lane.checkpoint());
+      if (lane.live) written.push(lane);
     }
-    const written = (): void => {
+    const done = (): void => {
       this.#writing = false;
+      for (const lane of written) lane.durable = ticket;
       this.#durable$.next(ticket);
       this.#options.demand.give(records, bytes);
       if (this.#holds === 0 && this.#dirty.length > 0) this.#schedule();
     };
     this.#writing = true;
-    if (checkpoints.length === 0) {
-      written();
+    if (written.length === 0) {
+      done();
       return;
     }
-    from(this.#options.write(checkpoints)).subscribe({
+    defer(() => this.#options.write(written.map((lane) => lane.checkpoint()))).subscribe({
       next: (refused) => {
-        if (refused.length > 0) this.#options.onRefused(lanes.filter((lane) => refused.some((checkpoint) => isOf(checkpoint, lane))));
+        if (refused.length === 0) return;
+        const overtaken = written.filter((lane) => refused.some((checkpoint) => isOf(checkpoint, lane)));
+        written = written.filter((lane) => !overtaken.includes(lane));
+        this.#options.onRefused(overtaken);
       },
       error: (error: unknown) => {
         this.#failed = true;
         this.#durable$.error(error);
         this.#options.onFailure(error);
       },
-      complete: written,
+      complete: done,
     });
   }
 }

@@ -10,6 +10,7 @@ export class Demand {
   readonly maxBytes: number;
   #records = 0;
   #bytes = 0;
+  #starved = false;
   readonly #onRelief: () => void;
 
   constructor({ maxRecords, maxBytes, onRelief }: { maxRecords: number; maxBytes: number; onRelief: () => void }) {
@@ -33,9 +34,16 @@ export class Demand {
     return this.#bytes < this.maxBytes ? this.maxRecords - this.#records : 0;
   }
 
-  /** Whether a record of this size may go out now. */
-  fits(bytes: number): boolean {
-    return this.#records === 0 || (this.#records < this.maxRecords && this.#bytes + bytes <= this.maxBytes);
+  /** Whether nothing goes out before something comes back: no credit is left, or too little for the record that is next. */
+  get starved(): boolean {
+    return this.#starved || this.free <= 0;
+  }
+
+  /** Whether a record of this size may go out now. If not, it waits for credit. */
+  admits(bytes: number): boolean {
+    const fits = this.#records === 0 || (this.#records < this.maxRecords && this.#bytes + bytes <= this.maxBytes);
+    this.#starved = !fits;
+    return fits;
   }
 
   take(bytes: number): void {
@@ -47,6 +55,7 @@ export class Demand {
     if (records === 0) return;
     this.#records -= records;
     this.#bytes -= bytes;
+    this.#starved = false;
     this.#onRelief();
   }
 }

@@ -16,6 +16,17 @@ export class Intervals {
     return this.#ends;
   }
 
+  /** Removes everything up to and including `last`; says whether there was something. */
+  removeThrough(last: number): boolean {
+    const ends = this.#ends;
+    if (ends.length === 0 || (ends[0] as number) > last) return false;
+    let whole = 0;
+    while (whole < ends.length && (ends[whole + 1] as number) <= last + 1) whole += 2;
+    ends.splice(0, whole);
+    if (ends.length > 0) ends[0] = Math.max(ends[0] as number, last + 1);
+    return true;
+  }
+
   /** Adds `[from, to)` and joins it with the stretches that it touches. */
   add(from: number, to: number): void {
     const ends = this.#ends;

@@ -38,6 +38,8 @@ export class PartitionLane implements Lane {
   metadata: string;
   /** Whether the journal has it on its list for the next write. */
   dirty = false;
+  ticket = 0;
+  durable = 0;
   /** Finishes that came after the lane was fenced. */
   late = 0;
   #emitting = true;
@@ -118,7 +120,7 @@ export class PartitionLane implements Lane {
     const { records, bytes } = this.#open;
     this.#open.closeThrough(offset);
     const closed = records - this.#open.records;
-    if (closed === 0) return;
+    if (!this.#released.removeThrough(offset) && closed === 0) return;
     this.journal.finished(this, closed, bytes - this.#open.bytes);
     this.#checkIdle();
   }
@@ -176,7 +178,7 @@ export class PartitionLane implements Lane {
     this.#open.forEach((offset) => {
       passReleased(offset);
       finished(offset);
-      from = offset + 1;
+      from = Math.max(from, offset + 1);
     });
     passReleased(Infinity);
     // Beyond what this epoch has seen, what earlier ones finished still counts.

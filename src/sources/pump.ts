@@ -53,7 +53,9 @@ export class Pump {
   #stopped = false;
   #gathered = false;
   #recordBytes = 0;
-  #timer: Subscription | undefined;
+  /** The next sip, and the end of the gathering. */
+  #sip: Subscription | undefined;
+  #gather: Subscription | undefined;
   #afterRead: (() => void)[] = [];
 
   constructor(options: PumpOptions) {
@@ -73,16 +75,9 @@ export class Pump {
     const { demand } = this.#options;
     const free = this.#draining || this.#backlog.length > 0 ? 0 : demand.free;
     const enough = Math.min(BATCH_RECORDS / 2, Math.ceil(demand.maxRecords / 2));
-    if (free <= 0)
-      this.#later(SIP_MS, () => {
-        this.#read(1, 0);
-      });
+    if (free <= 0) this.#sipLater();
     else if (free >= enough || this.#gathered) this.#read(this.#batchSize(free), WAIT_MS);
-    else
-      this.#later(GATHER_MS, () => {
-        this.#gathered = true;
-        this.poke();
-      });
+    else this.#gatherLater();
   }
 
   /** Calls back when the read in flight has been dealt with; at once if there is none. */
@@ -102,12 +97,29 @@ export class Pump {
   stop(): void {
     this.#stopped = true;
     this.#backlog = [];
-    this.#timer?.unsubscribe();
+    this.#cancelTimers();
   }
 
-  #later(ms: number, work: () => void): void {
-    this.#timer?.unsubscribe();
-    this.#timer = this.#scheduler.schedule(work, ms);
+  /** A sip that is due stays due: credits that trickle in must not put it off for ever. */
+  #sipLater(): void {
+    this.#sip ??= this.#scheduler.schedule(() => {
+      this.#read(1, 0);
+    }, SIP_MS);
+  }
+
+  #gatherLater(): void {
+    this.#gather ??= this.#scheduler.schedule(() => {
+      this.#gather = undefined;
+      this.#gathered = true;
+      this.poke();
+    }, GATHER_MS);
+  }
+
+  #cancelTimers(): void {
+    this.#sip?.unsubscribe();
+    this.#gather?.unsubscribe();
+    this.#sip = undefined;
+    this.#gather = undefined;
   }
 
   #batchSize(free: number): number {
@@ -116,7 +128,7 @@ export class Pump {
   }
 
   #read(max: number, waitMs: number): void {
-    this.#timer?.unsubscribe();
+    this.#cancelTimers();
     this.#gathered = false;
     this.#reading = true;
     this.#options.reader.read(max, waitMs, (error, batch) => {
@@ -133,7 +145,7 @@ export class Pump {
   }
 
   #take(batch: Batch): void {
-    if (batch.length === 0) return;
+    if (batch.length === 0 || this.#draining) return;
     if (this.#backlog.length > 0) {
       this.#backlog.push({ batch, row: 0 });
       this.#sipped += batch.length;
@@ -178,7 +190,7 @@ export class Pump {
       const offset = batch.offset(row);
       if (lane.skips(offset)) continue;
       const size = batch.bytes(row);
-      if (!demand.fits(size)) break;
+      if (!demand.admits(size)) break;
       lane.open(offset, size);
       demand.take(size);
       bytes += size;

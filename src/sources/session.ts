@@ -268,18 +268,26 @@ export class Session {
     );
   }
 
-  /** Fences the lanes and gives back the credits of what is still open in them. */
   #end(lanes: readonly PartitionLane[], type: 'revoked' | 'lost'): void {
     if (lanes.length === 0) return;
-    let unfinished = 0;
-    for (const lane of lanes) {
-      const { records, bytes } = lane;
-      unfinished += records;
-      lane.fence();
-      this.#lanes.delete(lane);
-      this.#demand.give(records, bytes);
-    }
+    const unfinished = lanes.reduce((sum, { records }) => sum + records, 0);
+    for (const lane of lanes) this.#lanes.delete(lane);
+    this.#fence(lanes);
     this.#options.emit({ type, group: this.#options.group, partitions: lanes.map(name), unfinished });
+  }
+
+  /** Closes the lanes and gives back, once, the credits of what is still open in them. */
+  #fence(lanes: readonly PartitionLane[]): void {
+    let records = 0;
+    let bytes = 0;
+    for (const lane of lanes) {
+      if (!lane.live) continue;
+      records += lane.records;
+      bytes += lane.bytes;
+      lane.fence();
+    }
+    // All are closed by now: a credit that comes back may be used at once.
+    this.#demand.give(records, bytes);
   }
 
   #refused(lanes: readonly PartitionLane[]): void {
@@ -287,10 +295,7 @@ export class Session {
     if (alive.length === 0) return;
     const { group, emit, scheduler = asyncScheduler } = this.#options;
     emit({ type: 'stale', group, partitions: alive.map(name) });
-    for (const lane of alive) {
-      this.#demand.give(lane.records, lane.bytes);
-      lane.fence();
-    }
+    this.#fence(alive);
     scheduler.schedule(() => {
       const still = alive.filter((lane) => this.#lanes.get(lane.topic, lane.partition) === lane);
       if (still.length === 0 || this.#stopped) return;

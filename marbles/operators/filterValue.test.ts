@@ -1,0 +1,126 @@
+import type { MonoTypeOperatorFunction } from 'rxjs';
+import { describe, expect, it } from 'vitest';
+import { commit } from '../../src/operators/commit.js';
+import { filterValue } from '../../src/operators/filterValue.js';
+import type { KafkaRecord } from '../../src/record.js';
+import { emittedBy, recordsOf, source } from '../support/source.js';
+import { inVirtualTime } from '../support/virtualTime.js';
+
+function notB(): MonoTypeOperatorFunction<KafkaRecord<string>> {
+  return filterValue((value) => value !== 'b');
+}
+
+describe('filterValue', () => {
+  it(
+    'drops a record, and remembers that it is finished',
+    inVirtualTime(({ cold, hot, expectObservable, expectSubscriptions, flush }) => {
+      const write$ = cold<never>('---|');
+      const kafka = source({ write: () => write$ });
+      const lane = kafka.lane();
+      const records = recordsOf(lane);
+      const values$ = hot('       --a--b-----c--|', records);
+      const subs = '              ^-------------!';
+      const result = '            --a--------c--|';
+      const onDisk = '            --------x';
+      const writes = '            -----^--!';
+
+      expectObservable(values$.pipe(emittedBy(kafka), notB())).toBe(result, records);
+      expectObservable(kafka.onDisk$).toBe(onDisk, { x: '0 [1,2)' });
+      expectSubscriptions(values$.subscriptions).toBe(subs);
+      expectSubscriptions(write$.subscriptions).toBe(writes);
+      flush();
+      expect(lane.records).toBe(2);
+    }),
+  );
+
+  it(
+    'gives the credit of a dropped record back, so a source never runs dry',
+    inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {
+      const kafka = source();
+      const values$ = hot('--a--b--c--|', recordsOf(kafka.lane()));
+      const subs = '       ^----------!';
+      const result = '     -----------|';
+      const out = '        --0--0--0';
+
+      expectObservable(
+        values$.pipe(
+          emittedBy(kafka),
+          filterValue(() => false),
+        ),
+      ).toBe(result);
+      expectObservable(kafka.relief$).toBe(out);
+      expectSubscriptions(values$.subscriptions).toBe(subs);
+    }),
+  );
+
+  it(
+    'leaves nothing open in front of a commit',
+    inVirtualTime(({ hot, expectObservable, expectSubscriptions, flush }) => {
+      const kafka = source();
+      const records = recordsOf(kafka.lane());
+      const values$ = hot('--a--b--c--|', records);
+      const subs = '       ^----------!';
+      const result = '     --a-----c--|';
+      const onDisk = '     --1--2--3';
+
+      expectObservable(values$.pipe(emittedBy(kafka), notB(), commit())).toBe(result, records);
+      expectObservable(kafka.onDisk$).toBe(onDisk);
+      expectSubscriptions(values$.subscriptions).toBe(subs);
+      flush();
+      expect(kafka.demand.records).toBe(0);
+    }),
+  );
+
+  it(
+    'hands the record to the predicate beside its value',
+    inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {
+      const records = recordsOf(source().lane());
+      const values$ = hot('--a--b--c--|', records);
+      const subs = '       ^----------!';
+      const result = '     --a-----c--|';
+
+      expectObservable(values$.pipe(filterValue((_, { offset }) => offset % 2 === 0))).toBe(result, records);
+      expectSubscriptions(values$.subscriptions).toBe(subs);
+    }),
+  );
+
+  it(
+    'errors with what the predicate throws, and leaves that record unfinished',
+    inVirtualTime(({ hot, expectObservable, expectSubscriptions, flush }) => {
+      const kafka = source();
+      const lane = kafka.lane();
+      const records = recordsOf(lane);
+      const values$ = hot('--a--b--c--|', records);
+      const subs = '       ^----!';
+      const result = '     --a--#';
+
+      const filtered$ = values$.pipe(
+        emittedBy(kafka),
+        filterValue((value) => {
+          if (value === 'b') throw new TypeError('no such field');
+          return true;
+        }),
+      );
+      expectObservable(filtered$).toBe(result, records, new TypeError('no such field'));
+      expectSubscriptions(values$.subscriptions).toBe(subs);
+      flush();
+      expect(lane.records).toBe(2);
+      expect(kafka.writes).toEqual([]);
+    }),
+  );
+
+  it(
+    'passes errors on, and leaves its source when it is unsubscribed',
+    inVirtualTime(({ cold, expectObservable, expectSubscriptions }) => {
+      const records = recordsOf(source().lane());
+      const failing$ = cold('--b--#', records);
+      const endless$ = cold('--a--b--', records);
+      const unsub = '        ---!';
+
+      expectObservable(failing$.pipe(notB())).toBe('-----#', records);
+      expectObservable(endless$.pipe(notB()), unsub).toBe('--a-', records);
+      expectSubscriptions(failing$.subscriptions).toBe('^----!');
+      expectSubscriptions(endless$.subscriptions).toBe('^--!');
+    }),
+  );
+});

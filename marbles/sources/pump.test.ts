@@ -1,0 +1,416 @@
+import fc from 'fast-check';
+import type { Observable } from 'rxjs';
+import { asyncScheduler, delay, delayWhen, map, mergeMap, of, share, tap, timer } from 'rxjs';
+import { describe, expect, it } from 'vitest';
+import { commit } from '../../src/operators/commit.js';
+import type { KafkaRecord } from '../../src/record.js';
+import { log, rowsOf } from '../support/log.js';
+import { pumping } from '../support/pumping.js';
+import { source } from '../support/source.js';
+import { at, inVirtualTime } from '../support/virtualTime.js';
+
+const MIB = 1024 * 1024;
+
+describe('Pump', () => {
+  it(
+    'emits as many records as there are credits, and the next ones as they come back',
+    inVirtualTime(({ expectObservable }) => {
+      const kafka = source({ maxRecords: 2 });
+      const lane = kafka.lane();
+      const reader = log(rowsOf('abcdef'));
+      const { values$ } = pumping(kafka, reader, [lane]);
+      const unsub = ' --------------!';
+      const values = '-(ab)--c--d';
+      const reads = ' 2-----1--1';
+
+      at(6, () => {
+        lane.finish(0);
+      });
+      at(9, () => {
+        lane.finish(1);
+      });
+      expectObservable(reader.reads$).toBe(reads);
+      expectObservable(values$, unsub).toBe(values);
+    }),
+  );
+
+  it(
+    'lets credits gather for a moment before it reads for a few',
+    inVirtualTime(({ expectObservable }) => {
+      const kafka = source({ maxRecords: 8 });
+      const lane = kafka.lane();
+      const reader = log(rowsOf('abcdefghijkl'));
+      const { values$ } = pumping(kafka, reader, [lane]);
+      const unsub = ' ------------------!';
+      const values = '-(abcdefgh)--(ij)';
+      const reads = ' 8-----------2';
+
+      at(11, () => {
+        lane.finish(3);
+        lane.finish(5);
+      });
+      expectObservable(reader.reads$).toBe(reads);
+      expectObservable(values$, unsub).toBe(values);
+    }),
+  );
+
+  it(
+    'reads again as soon as a read is done',
+    inVirtualTime(({ expectObservable }) => {
+      const kafka = source();
+      const reader = log(rowsOf('a'));
+      const { records$ } = pumping(kafka, reader, [kafka.lane()]);
+      const unsub = ' 160ms           !';
+      const values = '-a 99ms b';
+      const reads = ' xy 99ms z';
+
+      at(50, () => {
+        reader.append({ value: 'b', offset: 1 });
+      });
+      expectObservable(reader.reads$).toBe(reads, { x: '100', y: '100', z: '100' });
+      expectObservable(records$.pipe(commit(), map(valueOf)), unsub).toBe(values);
+    }),
+  );
+
+  it(
+    'out of credit sips one record now and then, and emits the sipped ones first, in order',
+    inVirtualTime(({ expectObservable }) => {
+      const kafka = source({ maxRecords: 1 });
+      const lane = kafka.lane();
+      const reader = log(rowsOf('abcd'));
+      const { values$ } = pumping(kafka, reader, [lane]);
+      const unsub = ' 610ms                         !';
+      const values = '-a 598ms               b---c--';
+      const reads = ' 1 250ms 1 250ms 1';
+
+      for (const [offset, ms] of [600, 604].entries()) {
+        at(ms, () => {
+          lane.finish(offset);
+        });
+      }
+      expectObservable(reader.reads$).toBe(reads);
+      expectObservable(values$, unsub).toBe(values);
+    }),
+  );
+
+  it(
+    'in a long drought pauses fetching and goes on polling, and resumes when all that was sipped is out',
+    inVirtualTime(({ flush }) => {
+      const kafka = source({ maxRecords: 1 });
+      const reader = log(Array.from({ length: 100 }, (_, offset) => ({ value: String(offset), offset })));
+      const { records$, fetching$ } = pumping(kafka, reader, [kafka.lane()]);
+      const fetching: [what: string, ms: number][] = [];
+      const emitted = collect(
+        records$.pipe(
+          delayWhen(() => timer(new Date(30_000))),
+          commit(),
+          map(({ offset }) => offset),
+        ),
+        60_000,
+      );
+      collect(fetching$.pipe(tap((what) => fetching.push([what, asyncScheduler.now()]))), 60_000);
+      flush();
+
+      const [[pause, pausedAt] = [], [resume, resumedAt] = [], ...more] = fetching;
+      expect([pause, resume, more]).toEqual(['p', 'r', []]);
+      expect(pausedAt).toBeGreaterThan(10_000);
+      expect(pausedAt).toBeLessThan(20_000);
+      expect(resumedAt).toBeGreaterThanOrEqual(30_000);
+      expect(longestWait(reader.readAt, 60_000)).toBeLessThan(1_000);
+      expect(emitted).toEqual(Array.from({ length: 100 }, (_, offset) => offset));
+    }),
+  );
+
+  it(
+    'lets a record that is larger than all credits out alone',
+    inVirtualTime(({ expectObservable }) => {
+      const kafka = source({ maxBytes: 100 });
+      const rows = [
+        { value: 'a', offset: 0, bytes: 10 },
+        { value: 'L', offset: 1, bytes: 500 },
+        { value: 'b', offset: 2, bytes: 60 },
+        { value: 'c', offset: 3, bytes: 40 },
+      ];
+      const { records$ } = pumping(kafka, log(rows), [kafka.lane()]);
+      const share$ = records$.pipe(share());
+      const unsub = ' ---------------!';
+      const values = '-a--L--(bc)';
+      const done = '  ----a--L--(bc)';
+
+      const done$ = share$.pipe(delay(3), commit(), map(valueOf));
+      expectObservable(share$.pipe(map(valueOf)), unsub).toBe(values);
+      expectObservable(done$, unsub).toBe(done);
+    }),
+  );
+
+  it(
+    'emits what an earlier epoch has not finished, and nothing of a partition that is not its own',
+    inVirtualTime(({ expectObservable }) => {
+      const kafka = source();
+      const lanes = [kafka.lane({ frontier: 1, runs: [2, 3] }), kafka.lane({ partition: 1 })];
+      const rows = [...rowsOf('abcd'), { value: 'x', offset: 0, partition: 1 }, { value: 'z', offset: 0, partition: 2 }];
+      const { values$ } = pumping(kafka, log(rows), lanes);
+      const unsub = ' -------!';
+      const values = '-(bdx)--';
+
+      expectObservable(values$, unsub).toBe(values);
+    }),
+  );
+
+  it(
+    'emits nothing of a lane that has stopped, not even the rest of the batch',
+    inVirtualTime(({ expectObservable }) => {
+      const kafka = source();
+      const [left, right] = [kafka.lane(), kafka.lane({ partition: 1 })];
+      const rows = [
+        ...rowsOf('ab'),
+        { value: 'x', offset: 0, partition: 1 },
+        { value: 'c', offset: 2 },
+        { value: 'y', offset: 1, partition: 1 },
+      ];
+      const { values$ } = pumping(kafka, log(rows), [left, right]);
+      const unsub = ' -------!';
+      const values = '-(abxy)-';
+
+      const stopping$ = values$.pipe(
+        tap((value) => {
+          if (value === 'b') left.stop();
+        }),
+      );
+      expectObservable(stopping$, unsub).toBe(values);
+    }),
+  );
+
+  it(
+    'drained, emits no more and goes on sipping until it is stopped',
+    inVirtualTime(({ expectObservable, flush }) => {
+      const kafka = source({ maxRecords: 2 });
+      const lane = kafka.lane();
+      const reader = log(rowsOf('abcdef'));
+      const { pump, values$ } = pumping(kafka, reader, [lane]);
+      const unsub = ' 800ms                        !';
+      const values = '-(ab)';
+
+      at(4, () => {
+        lane.stop();
+        pump.drain();
+      });
+      expectObservable(values$, unsub).toBe(values);
+      flush();
+      expect(reader.readAt.length).toBeGreaterThan(3);
+      expect(longestWait(reader.readAt, 800)).toBeLessThan(500);
+    }),
+  );
+
+  it(
+    'stopped, reads no more, and what a read in flight brings goes to nobody',
+    inVirtualTime(({ expectObservable, flush }) => {
+      const kafka = source();
+      const lane = kafka.lane();
+      const reader = log(rowsOf('abc'), { readMs: () => 5 });
+      const { values$ } = pumping(kafka, reader, [lane]);
+      const unsub = ' --!';
+      const values = '-------';
+      const reads = ' x';
+
+      expectObservable(reader.reads$).toBe(reads, { x: '100' });
+      expectObservable(values$, unsub).toBe(values);
+      flush();
+      expect([lane.top, kafka.demand.records]).toEqual([0, 0]);
+    }),
+  );
+
+  it(
+    'hands on what a read has met in place of records, and reads on',
+    inVirtualTime(({ expectObservable, flush }) => {
+      const kafka = source();
+      const reader = log(rowsOf('a'));
+      const { values$, errors } = pumping(kafka, reader, [kafka.lane()]);
+      const unsub = ' -----!';
+      const values = '--a';
+
+      reader.failNext({ code: -195, message: 'transport' });
+      expectObservable(values$, unsub).toBe(values);
+      flush();
+      expect(errors).toEqual([{ code: -195, message: 'transport' }]);
+    }),
+  );
+
+  it(
+    'tells when the read in flight has been dealt with, and at once when there is none',
+    inVirtualTime(({ expectObservable, flush }) => {
+      const kafka = source({ maxRecords: 2 });
+      const { pump, values$ } = pumping(kafka, log(rowsOf('ab'), { readMs: () => 4 }), [kafka.lane()]);
+      const unsub = ' ---------!';
+      const values = '----(ab)';
+      const seen: string[] = [];
+
+      for (const ms of [2, 6]) {
+        at(ms, () => {
+          pump.afterRead(() => seen.push(`asked at ${ms}, told at ${asyncScheduler.now()} with ${kafka.demand.records} out`));
+        });
+      }
+      expectObservable(values$, unsub).toBe(values);
+      flush();
+      expect(seen).toEqual(['asked at 2, told at 4 with 2 out', 'asked at 6, told at 6 with 2 out']);
+    }),
+  );
+
+  it(
+    'asks for fewer records when they are large, so that a batch stays small',
+    inVirtualTime(({ expectObservable }) => {
+      const kafka = source({ maxRecords: 1_000 });
+      const reader = log([{ value: 'a', offset: 0, bytes: MIB }]);
+      const { values$ } = pumping(kafka, reader, [kafka.lane()]);
+      const unsub = ' ---!';
+      const values = '-a';
+      const reads = ' xy';
+
+      expectObservable(reader.reads$).toBe(reads, { x: '1000', y: '4' });
+      expectObservable(values$, unsub).toBe(values);
+    }),
+  );
+
+  it(
+    'puts a batch that is finished while it is emitted into one write',
+    inVirtualTime(({ expectObservable, flush }) => {
+      const kafka = source();
+      const { records$ } = pumping(kafka, log(rowsOf('abc')), [kafka.lane()]);
+      const unsub = ' -------!';
+      const values = '-(abc)-';
+      const onDisk = '-3';
+
+      expectObservable(records$.pipe(commit(), map(valueOf)), unsub).toBe(values);
+      expectObservable(kafka.onDisk$).toBe(onDisk);
+      flush();
+      expect(kafka.writes).toHaveLength(1);
+    }),
+  );
+
+  it(
+    'goes on polling while credits come back bit by bit, but too few for the next record',
+    inVirtualTime(({ flush }) => {
+      const kafka = source({ maxBytes: 1_000 });
+      const lane = kafka.lane();
+      const small = Array.from({ length: 50 }, (_, offset) => ({ value: 's', offset, bytes: 20 }));
+      const reader = log([...small, { value: 'L', offset: 50, bytes: 1_000 }]);
+      collect(pumping(kafka, reader, [lane]).records$, 5_000);
+      for (const { offset } of small) {
+        at(100 * (offset + 1), () => {
+          lane.finish(offset);
+        });
+      }
+      flush();
+      expect(longestWait(reader.readAt, 5_000)).toBeLessThan(1_000);
+    }),
+  );
+
+  it(
+    'drained, goes on polling while the work in flight is finished bit by bit',
+    inVirtualTime(({ flush }) => {
+      const kafka = source();
+      const lane = kafka.lane();
+      const reader = log(Array.from({ length: 50 }, (_, offset) => ({ value: 'r', offset })));
+      const { pump, records$ } = pumping(kafka, reader, [lane]);
+      collect(records$, 5_000);
+      at(50, () => {
+        lane.stop();
+        pump.drain();
+      });
+      for (let offset = 0; offset < 50; offset += 1) {
+        at(100 * (offset + 1), () => {
+          lane.finish(offset);
+        });
+      }
+      flush();
+      expect(longestWait(reader.readAt, 5_000)).toBeLessThan(1_000);
+    }),
+  );
+
+  it(
+    'lets no pace of commit hold the source back when the next record does not fit into the bytes that are left',
+    inVirtualTime(({ flush }) => {
+      const kafka = source({ maxBytes: 100 });
+      const { records$ } = pumping(kafka, log(rowsOf('abcd', 60)), [kafka.lane()]);
+      const emitted = collect(records$.pipe(commit({ everyMs: 60_000 })), 5_000);
+      flush();
+      expect(emitted).toHaveLength(4);
+    }),
+  );
+
+  it('has one read in flight and no more out than its credits, keeps each partition in order, and emits every record once', () => {
+    const row = fc.record({ partition: fc.nat(2), bytes: fc.oneof(fc.nat(30), fc.nat(150)), workMs: fc.nat(400), gap: fc.nat(2) });
+    const bounds = fc.record({ maxRecords: fc.integer({ min: 1, max: 12 }), maxBytes: fc.integer({ min: 1, max: 120 }) });
+    const times = fc.record({ readMs: fc.nat(20), writeMs: fc.nat(20) });
+    fc.assert(
+      fc.property(fc.array(row, { maxLength: 60, size: 'max' }), bounds, times, (works, { maxRecords, maxBytes }, { readMs, writeMs }) => {
+        inVirtualTime(({ cold, flush }) => {
+          const next = [0, 0, 0];
+          const rows = works.map(({ partition, bytes, gap }, i) => {
+            const offset = (next[partition] ?? 0) + gap;
+            next[partition] = offset + 1;
+            return { value: String(i), partition, offset, bytes };
+          });
+          const write$ = cold<never>(writeMs === 0 ? '|' : `${writeMs}ms |`);
+          const kafka = source({ maxRecords, maxBytes, write: () => write$ });
+          const reader = log(rows, { readMs: () => readMs });
+          const lanes = next.map((_, partition) => kafka.lane({ partition }));
+          const { records$ } = pumping(kafka, reader, lanes);
+          const out = new Map<string, number>();
+          const emitted: string[] = [];
+          const entering = ({ value }: KafkaRecord): void => {
+            const name = String(value);
+            emitted.push(name);
+            out.set(name, rows[Number(name)]?.bytes ?? 0);
+            const bytes = [...out.values()].reduce((sum, each) => sum + each, 0);
+            expect(out.size).toBeLessThanOrEqual(maxRecords);
+            expect(bytes <= maxBytes || out.size === 1).toBe(true);
+          };
+          collect(
+            records$.pipe(
+              tap(entering),
+              mergeMap((record) => of(record).pipe(delay(works[Number(record.value)]?.workMs ?? 0))),
+              commit({ emit: 'durable' }),
+              tap(({ value }) => out.delete(String(value))),
+            ),
+            60_000,
+          );
+          flush();
+          expect(reader.mostReads()).toBe(1);
+          expect(emitted).toHaveLength(rows.length);
+          for (const lane of lanes) {
+            const ofLane = emitted.filter((name) => rows[Number(name)]?.partition === lane.partition);
+            expect(ofLane).toEqual(rows.filter(({ partition }) => partition === lane.partition).map(({ value }) => value));
+            expect(lane.checkpoint()).toMatchObject({ frontier: next[lane.partition], runs: [] });
+          }
+          expect([kafka.demand.records, kafka.demand.bytes]).toEqual([0, 0]);
+        })();
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+function valueOf({ value }: KafkaRecord): string {
+  return String(value);
+}
+
+/** What an Observable emits in so many milliseconds. */
+function collect<T>(values$: Observable<T>, ms: number): readonly T[] {
+  const collected: T[] = [];
+  const subscription = values$.subscribe({
+    next: (value) => collected.push(value),
+    error: (error: unknown) => {
+      throw error;
+    },
+  });
+  at(ms, () => {
+    subscription.unsubscribe();
+  });
+  return collected;
+}
+
+/** The longest time without a new read. */
+function longestWait(readAt: readonly number[], until: number): number {
+  return Math.max(...readAt.map((ms, i) => (readAt[i + 1] ?? until) - ms));
+}

@@ -1,0 +1,18 @@
+import { asyncScheduler } from 'rxjs';
+import type { RunHelpers } from 'rxjs/testing';
+import { TestScheduler } from 'rxjs/testing';
+import { expect } from 'vitest';
+
+/** A test in virtual time: one column of a diagram is one millisecond. */
+export function inVirtualTime(test: (time: RunHelpers) => void): () => void {
+  return () => {
+    new TestScheduler((actual, expected) => {
+      expect(actual).toEqual(expected);
+    }).run(test);
+  };
+}
+
+/** Within virtual time: does `work` at that millisecond. */
+export function at(ms: number, work: () => void): void {
+  asyncScheduler.schedule(work, ms);
+}
