@@ -1,0 +1,72 @@
+import { parseArgs } from 'node:util';
+import { Kafka, OptionError } from '../index.js';
+
+export const USAGE = `Shows kafka-rx at work: makes orders, turns them into invoices in a second process, kills that one
+in the middle of it, starts it again, and counts in the cluster what came of every single order.
+
+  npm start                                 on an embedded cluster: no Docker, no Java
+  npm start -- --brokers localhost:9092     on a cluster of yours
+
+  --brokers host:port[,host:port]   the cluster; without TLS and without a password
+  --orders-topic name               where the orders go       (kafka-rx-demo-orders)
+  --invoices-topic name             where the invoices go     (kafka-rx-demo-invoices)
+  --help                            this text
+
+Exit code: 0 nothing was lost, 1 something was or the demo broke off, 2 it could not begin.
+`;
+
+export interface Arguments {
+  /** The cluster to use. Default: an embedded one. */
+  readonly brokers: readonly string[] | undefined;
+  readonly orders: string;
+  readonly invoices: string;
+}
+
+/** The demo was called in a way that makes no sense. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UsageError';
+  }
+}
+
+/** @throws {UsageError} for arguments that make no sense. @returns `'help'` if that is all that was asked for. */
+export function parseArguments(args: readonly string[]): Arguments | 'help' {
+  const { brokers, help, ...topics } = parse(args);
+  if (help === true) return 'help';
+  const orders = topicName(topics['orders-topic'] ?? 'kafka-rx-demo-orders');
+  const invoices = topicName(topics['invoices-topic'] ?? 'kafka-rx-demo-invoices');
+  if (orders === invoices) throw new UsageError('the orders and the invoices need a topic each.');
+  return { brokers: brokers === undefined ? undefined : addresses(brokers), orders, invoices };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        'brokers': { type: 'string' },
+        'orders-topic': { type: 'string' },
+        'invoices-topic': { type: 'string' },
+        'help': { type: 'boolean', short: 'h' },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function addresses(text: string): readonly string[] {
+  const brokers = text.split(',').map((broker) => broker.trim());
+  try {
+    // Making one opens nothing, and it knows best what an address is.
+    return new Kafka({ brokers }).brokers;
+  } catch (error) {
+    throw error instanceof OptionError ? new UsageError('--brokers takes host:port, or several of them with commas between.') : error;
+  }
+}
+
+function topicName(name: string): string {
+  if (/^[a-zA-Z0-9._-]{1,249}$/.test(name)) return name;
+  throw new UsageError(`${JSON.stringify(name)} is no name of a topic: those are 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'.`);
+}
