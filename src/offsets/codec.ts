@@ -38,6 +38,7 @@ export function encodeCheckpoint({ epoch, frontier, runs, metadata }: Checkpoint
     at = writeVarint(buffer, to - from, at);
     end = to;
   }
+  if (!Number.isSafeInteger(end)) throw new RangeError(`${end} is no offset`);
   at = writeVarint(buffer, text.length, at);
   at += text.copy(buffer, at);
   at = buffer.writeUInt32BE(crc32(buffer.subarray(0, at)), at);
@@ -60,7 +61,9 @@ export function decodeCheckpoint(buffer: Buffer): CheckpointBody {
     last = from + cursor.varint();
     runs.push(from, last);
   }
+  if (!Number.isSafeInteger(last)) throw new CodecError('corrupt', 'a run ends too high');
   const metadata = cursor.text(cursor.varint());
+  if (cursor.left > 0) throw new CodecError('corrupt', `${cursor.left} bytes are too many`);
   return { epoch, frontier, runs, metadata };
 }
 
@@ -83,6 +86,10 @@ class Cursor {
 
   constructor(buffer: Buffer) {
     this.#buffer = buffer;
+  }
+
+  get left(): number {
+    return this.#buffer.length - this.#at;
   }
 
   varint(): number {

@@ -3,10 +3,11 @@ import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import type * as Lmdb from 'lmdb';
-import { OptionError, StoreCorruptError, StoreFailedError, StoreFormatError, StoreUnavailableError } from '../errors.js';
+import { KafkaRxError, OptionError, StoreCorruptError, StoreFailedError, StoreFormatError, StoreUnavailableError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import type { TopicPartition } from '../position.js';
 import { CodecError, decodeCheckpoint, encodeCheckpoint } from './codec.js';
+import { assertForward } from './forward.js';
 import { groupKey, parseKey, partitionKey } from './keys.js';
 import { lock } from './lock.js';
 import type { Manifest } from './manifest.js';
@@ -36,7 +37,7 @@ const DEFAULT_COMMIT_TIMEOUT_MS = 30_000;
  * @example
  * ```ts
  * await using offsets = openOffsets('./offsets');
- * const orders$ = fromTopic(kafka, 'orders', { group: 'billing', offsets });
+ * const orders$ = fromTopic(kafka, 'orders', { group: 'billing', offsets }).pipe(commit());
  * ```
  */
 export function openOffsets(directory: string, options: OpenOffsetsOptions = {}): OffsetStore {
@@ -44,13 +45,14 @@ export function openOffsets(directory: string, options: OpenOffsetsOptions = {})
     throw new OptionError('openOffsets: the first argument is the path of a directory.');
   checkOptions('openOffsets', options, { commitTimeoutMs: 'positive' });
   const path = resolve(directory);
-  prepare(path);
-  const unlock = lock(path);
+  let unlock: (() => Promise<void>) | undefined;
   try {
+    prepare(path);
+    unlock = lock(path);
     return new LmdbOffsets(path, unlock, options.commitTimeoutMs ?? DEFAULT_COMMIT_TIMEOUT_MS);
   } catch (error) {
-    void unlock();
-    throw error;
+    void unlock?.();
+    throw error instanceof KafkaRxError ? error : unavailable(path, error instanceof Error ? error.message : String(error), error);
   }
 }
 
@@ -82,14 +84,15 @@ class LmdbOffsets implements OffsetStore {
     this.#commitTimeoutMs = commitTimeoutMs;
     const file = preflight(path);
     this.#root = open(path);
-    const meta = table(this.#root, 'meta');
-    this.#epochs = table(this.#root, 'epochs');
-    this.#checkpoints = table(this.#root, 'checkpoints');
-    const record = meta.get(MANIFEST_KEY);
-    const stored = record === undefined ? undefined : parseManifest(path, record.toString());
-    checkManifest(path, file, stored);
-    if (stored === undefined) this.#found(meta);
-    else if (file === undefined) writeManifestFile(path, stored);
+    try {
+      const meta = table(this.#root, 'meta');
+      this.#epochs = table(this.#root, 'epochs');
+      this.#checkpoints = table(this.#root, 'checkpoints');
+      this.#check(meta, file);
+    } catch (error) {
+      void this.#root.close();
+      throw error;
+    }
   }
 
   claim(group: string, partitions: readonly TopicPartition[]): Promise<readonly Claim[]> {
@@ -142,10 +145,14 @@ class LmdbOffsets implements OffsetStore {
     await this.#unlock();
   }
 
-  /** A new store: the manifest goes into the data first, so that a crash in between leaves a store that can be opened. */
-  #found(meta: Bytes): void {
-    const manifest: Manifest = { format: FORMAT, id: randomUUID() };
-    meta.putSync(MANIFEST_KEY, Buffer.from(JSON.stringify(manifest)));
+  /** A new store gets its manifest: into the data first, so that a crash in between leaves a store that can be opened. */
+  #check(meta: Bytes, file: Manifest | undefined): void {
+    const record = meta.get(MANIFEST_KEY);
+    const stored = record === undefined ? undefined : parseManifest(this.#path, record.toString());
+    checkManifest(this.#path, file, stored);
+    if (file !== undefined) return;
+    const manifest = stored ?? { format: FORMAT, id: randomUUID() };
+    if (stored === undefined) meta.putSync(MANIFEST_KEY, Buffer.from(JSON.stringify(manifest)));
     presize(this.#path);
     writeManifestFile(this.#path, manifest);
   }
@@ -178,12 +185,7 @@ class LmdbOffsets implements OffsetStore {
   #put(group: string, checkpoint: Checkpoint, direction: 'forward' | 'anywhere'): boolean {
     const key = partitionKey(group, checkpoint);
     if (this.#epoch(key) !== checkpoint.epoch) return false;
-    const before = direction === 'forward' ? this.#read(key) : undefined;
-    if (before !== undefined && before.frontier > checkpoint.frontier) {
-      throw new StoreFailedError(
-        `the frontier of ${checkpoint.topic}/${checkpoint.partition} would go back from ${before.frontier} to ${checkpoint.frontier}; nothing was written.`,
-      );
-    }
+    if (direction === 'forward') assertForward(this.#read(key), checkpoint);
     void this.#checkpoints.put(key, encodeCheckpoint(checkpoint));
     return true;
   }

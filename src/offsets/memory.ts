@@ -1,4 +1,8 @@
+import type { ObservableInput } from 'rxjs';
+import { throwError } from 'rxjs';
+import { StoreFailedError } from '../errors.js';
 import type { TopicPartition } from '../position.js';
+import { assertForward } from './forward.js';
 import type { Checkpoint, Claim, OffsetStore } from './store.js';
 
 /**
@@ -9,7 +13,7 @@ import type { Checkpoint, Claim, OffsetStore } from './store.js';
  * @example
  * ```ts
  * const offsets = memoryOffsets();
- * const orders$ = fromTopic(kafka, 'orders', { group: 'dashboard', offsets });
+ * const orders$ = fromTopic(kafka, 'orders', { group: 'dashboard', offsets }).pipe(commit());
  * ```
  */
 export function memoryOffsets(): OffsetStore {
@@ -23,42 +27,63 @@ interface Entry {
 
 class MemoryOffsets implements OffsetStore {
   readonly #groups = new Map<string, Map<string, Entry>>();
+  #closing: Promise<void> | undefined;
 
-  claim(group: string, partitions: readonly TopicPartition[]): readonly (readonly Claim[])[] {
-    const claims = partitions.map(({ topic, partition }) => {
-      const entry = this.#entry(group, { topic, partition });
-      entry.epoch += 1;
-      return { topic, partition, epoch: entry.epoch, checkpoint: entry.checkpoint };
+  claim(group: string, partitions: readonly TopicPartition[]): ObservableInput<readonly Claim[]> {
+    return this.#answer(() =>
+      partitions.map(({ topic, partition }) => {
+        const entry = this.#entry(group, { topic, partition });
+        entry.epoch += 1;
+        return { topic, partition, epoch: entry.epoch, checkpoint: entry.checkpoint };
+      }),
+    );
+  }
+
+  write(group: string, checkpoints: readonly Checkpoint[]): ObservableInput<readonly Checkpoint[]> {
+    return this.#answer(() => this.#put(group, checkpoints, 'forward'));
+  }
+
+  reset(group: string, checkpoints: readonly Checkpoint[]): ObservableInput<readonly Checkpoint[]> {
+    return this.#answer(() => this.#put(group, checkpoints, 'anywhere'));
+  }
+
+  list(group: string): ObservableInput<readonly Checkpoint[]> {
+    return this.#answer(() => {
+      const entries = [...(this.#groups.get(group)?.values() ?? [])];
+      return entries.map(({ checkpoint }) => checkpoint).filter((checkpoint) => checkpoint !== undefined);
     });
-    return [claims];
-  }
-
-  write(group: string, checkpoints: readonly Checkpoint[]): readonly (readonly Checkpoint[])[] {
-    return [checkpoints.filter((checkpoint) => !this.#put(group, checkpoint))];
-  }
-
-  reset(group: string, checkpoints: readonly Checkpoint[]): readonly (readonly Checkpoint[])[] {
-    return this.write(group, checkpoints);
-  }
-
-  list(group: string): readonly (readonly Checkpoint[])[] {
-    const entries = [...(this.#groups.get(group)?.values() ?? [])];
-    return [entries.map(({ checkpoint }) => checkpoint).filter((checkpoint) => checkpoint !== undefined)];
   }
 
   close(): Promise<void> {
-    return Promise.resolve();
+    this.#closing ??= Promise.resolve();
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #put(group: string, checkpoint: Checkpoint): boolean {
-    const entry = this.#entry(group, checkpoint);
-    if (entry.epoch !== checkpoint.epoch) return false;
-    entry.checkpoint = checkpoint;
-    return true;
+  #answer<T>(work: () => T): ObservableInput<T> {
+    try {
+      if (this.#closing !== undefined) throw new StoreFailedError('the offset store in memory was closed.');
+      return [work()];
+    } catch (error) {
+      return throwError(() => error);
+    }
+  }
+
+  /** All or none. The answer is those with an old epoch. */
+  #put(group: string, checkpoints: readonly Checkpoint[], direction: 'forward' | 'anywhere'): readonly Checkpoint[] {
+    const taken = new Map<Entry, Checkpoint>();
+    const refused = checkpoints.filter((checkpoint) => {
+      const entry = this.#entry(group, checkpoint);
+      if (entry.epoch !== checkpoint.epoch) return true;
+      if (direction === 'forward') assertForward(taken.get(entry) ?? entry.checkpoint, checkpoint);
+      taken.set(entry, checkpoint);
+      return false;
+    });
+    for (const [entry, checkpoint] of taken) entry.checkpoint = checkpoint;
+    return refused;
   }
 
   #entry(group: string, { topic, partition }: TopicPartition): Entry {
