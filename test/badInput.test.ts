@@ -1,7 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { EMPTY, of } from 'rxjs';
 import { describe, expect, inject, it } from 'vitest';
-import type { FromTopicOptions, KafkaEvent, KafkaOptions } from '../src/index.js';
+import type { KafkaEvent, KafkaOptions } from '../src/index.js';
 import {
   BrokerUnavailableError,
   Kafka,
@@ -103,6 +103,14 @@ describe('bad input gets a clear error', () => {
     await expect(drain(of({ value: 'x' }).pipe(toTopic(kafka, 'orders', (record) => record)))).rejects.toThrow(/fetch\.wait\.max\.msec/);
   });
 
+  it('settings that the client does not take together are no lack of brokers', async () => {
+    await using kafka = new Kafka({ brokers });
+    const properties = { 'group.protocol': 'consumer', 'partition.assignment.strategy': 'range' };
+    const reading = drain(fromTopic(kafka, 'orders', { group: 'g', offsets, properties }));
+    await expect(reading).rejects.toThrow(OptionError);
+    await expect(reading).rejects.toThrow(/is not supported for `group.protocol=consumer`/);
+  });
+
   it('a topic that does not exist', async () => {
     await using kafka = new Kafka({ brokers });
     const topic = unique('nowhere');
@@ -132,7 +140,7 @@ describe('bad input gets a clear error', () => {
     expect((error as Error).message).toMatch(/^no broker answered .*within 2000 ms .*: tried 127\.0\.0\.1:\d+/);
     // The reason was there before: connection refused.
     expect(seen[0]).toMatchObject({ type: 'error' });
-    expect(String((seen[0] as { error: Error }).error.message)).toMatch(/refused/);
+    expect((seen[0] as { error: Error }).error.message).toMatch(/refused/);
   });
 
   it('a store whose directory is not writable, missing its parent, or in use', async () => {

@@ -96,10 +96,15 @@ class RdkafkaMember implements GroupMember {
 
   async #connect(): Promise<void> {
     const timeout = this.#kafka.connectTimeoutMs;
+    let asked = false;
+    this.#consumer.once('connection.failure', () => {
+      asked = true;
+    });
     await new Promise<void>((resolve, reject) => {
       this.#consumer.connect({ allTopics: false, timeout }, (error) => {
-        if (error as unknown) reject(unavailable(this.#kafka, error));
-        else resolve();
+        if (!(error as unknown)) resolve();
+        else if (asked) reject(unavailable(this.#kafka, error));
+        else reject(refused(error));
       });
     });
     this.#connected = true;
@@ -242,16 +247,17 @@ function createConsumer(
   options: GroupMemberOptions,
   rebalance: (error: RdkafkaError, partitions: TopicPartition[]) => void,
 ): KafkaConsumer {
+  const chosen = { ...kafka.properties, ...options.properties };
   const settings = {
-    'partition.assignment.strategy': 'cooperative-sticky',
+    // In the new protocol the broker assigns, incrementally too.
+    ...(chosen['group.protocol'] === 'consumer' ? {} : { 'partition.assignment.strategy': 'cooperative-sticky' }),
     // The default of 1,000 ms stalls a fast consumer each time its buffer has been full.
     'fetch.queue.backoff.ms': 20,
     'fetch.wait.max.ms': 100,
     'queued.min.messages': 100_000,
     'queued.max.messages.kbytes': Math.max(1, Math.ceil(options.fetchBufferBytes / 1_000)),
     'isolation.level': options.readCommitted ? 'read_committed' : 'read_uncommitted',
-    ...kafka.properties,
-    ...options.properties,
+    ...chosen,
     'group.id': options.group,
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,
@@ -263,10 +269,7 @@ function createConsumer(
   try {
     return new Consumer(settings as never, topicSettings as never);
   } catch (cause) {
-    throw new OptionError(
-      `the client refused a setting of the consumer: ${(cause as Error).message}. Check \`properties\` and \`topicProperties\`.`,
-      { cause },
-    );
+    throw refused(cause as Error);
   }
 }
 
@@ -293,6 +296,16 @@ function unavailable(kafka: Kafka, cause: RdkafkaError): BrokerUnavailableError 
     `no broker answered within ${kafka.connectTimeoutMs} ms (${cause.message}): tried ${kafka.brokers.join(', ')}. ` +
       'Check the addresses, the network and the security settings, or raise `connectTimeoutMs`.',
     { brokers: kafka.brokers, cause },
+  );
+}
+
+/** The client did not even try. */
+function refused(cause: Pick<Error, 'message'>): OptionError {
+  return new OptionError(
+    `the client refused a setting of the consumer: ${cause.message.trim()}. Check \`properties\` and \`topicProperties\`.`,
+    {
+      cause,
+    },
   );
 }
 

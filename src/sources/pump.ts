@@ -74,9 +74,8 @@ export class Pump {
     this.#emitBacklog();
     const { demand } = this.#options;
     const free = this.#draining || this.#backlog.length > 0 ? 0 : demand.free;
-    const enough = Math.min(BATCH_RECORDS / 2, Math.ceil(demand.maxRecords / 2));
     if (free <= 0) this.#sipLater();
-    else if (free >= enough || this.#gathered) this.#read(this.#batchSize(free), WAIT_MS);
+    else if (free >= this.#enough || this.#gathered) this.#read(this.#batchSize(free), WAIT_MS);
     else this.#gatherLater();
   }
 
@@ -122,6 +121,11 @@ export class Pump {
     this.#gather = undefined;
   }
 
+  /** So many credits are worth a read of their own. */
+  get #enough(): number {
+    return Math.min(BATCH_RECORDS / 2, Math.ceil(this.#options.demand.maxRecords / 2));
+  }
+
   #batchSize(free: number): number {
     const byBytes = this.#recordBytes === 0 ? BATCH_RECORDS : Math.ceil(BATCH_BYTES / this.#recordBytes);
     return Math.max(1, Math.min(BATCH_RECORDS, free, byBytes));
@@ -133,15 +137,24 @@ export class Pump {
     this.#reading = true;
     this.#options.reader.read(max, waitMs, (error, batch) => {
       this.#reading = false;
-      if (!this.#stopped) {
-        if (error !== undefined) this.#options.onError(error);
-        this.#take(batch);
-      }
       const waiting = this.#afterRead;
       this.#afterRead = [];
+      if (!this.#stopped) {
+        if (error !== undefined) this.#options.onError(error);
+        // Whoever waits for this read must not get the next one's records as well.
+        if (waiting.length === 0) this.#readAhead(batch.length);
+        this.#take(batch);
+      }
       for (const callback of waiting) callback();
       this.poke();
     });
+  }
+
+  /** Lets the client gather the next batch while this one is emitted, if there is credit for both. */
+  #readAhead(records: number): void {
+    const free = this.#options.demand.free - records;
+    if (records === 0 || this.#stopped || this.#draining || this.#backlog.length > 0 || free < this.#enough) return;
+    this.#read(this.#batchSize(free), WAIT_MS);
   }
 
   #take(batch: Batch): void {

@@ -1,6 +1,6 @@
 import { concatMap, from, map, mergeMap, take, tap, timer } from 'rxjs';
 import { describe, expect, inject, it } from 'vitest';
-import type { KafkaRecord } from '../../src/index.js';
+import type { KafkaRecord, Properties } from '../../src/index.js';
 import { Kafka, commit, drain, fromTopic, memoryOffsets, openOffsets } from '../../src/index.js';
 import { numberedTopic, unique } from '../support/numbered.js';
 import { temporaryFolder } from '../support/temporaryFolder.js';
@@ -29,7 +29,10 @@ describe('promise 6, in order', () => {
     expect(seen).toEqual(inARow(4, 10_000));
   });
 
-  it('partitions that change hands go on where they were left, in order, with nothing twice', async () => {
+  it.each<[string, Properties]>([
+    ['the classic protocol', { 'heartbeat.interval.ms': 300 }],
+    ['the protocol of KIP-848', { 'group.protocol': 'consumer' }],
+  ])('partitions that change hands by %s go on where they were left, in order, with nothing twice', async (_protocol, properties) => {
     const { topic } = await numberedTopic(brokers, { records: 20_000 });
     await using folder = await temporaryFolder();
     await using offsets = openOffsets(`${folder.path}/offsets`);
@@ -52,7 +55,7 @@ describe('promise 6, in order', () => {
       );
     const member = (name: string, signal: AbortSignal): Promise<void> =>
       drain(
-        fromTopic(kafka, topic, { group, offsets, maxInFlight: 200, signal, properties: { 'heartbeat.interval.ms': 300 } }).pipe(
+        fromTopic(kafka, topic, { group, offsets, maxInFlight: 200, signal, properties }).pipe(
           tap(({ partition, offset }) => seen[partition]?.push(offset)),
           mergeMap(work(name), 200),
           commit(),
