@@ -11,9 +11,18 @@ export interface Outgoing {
   readonly headers: Record<string, string>[] | undefined;
 }
 
+const MAX_PARTITION = 2 ** 31 - 1;
+/** The client takes a buffer without an address for null, as that of `Buffer.alloc(0)`; an empty part of another one has an address. */
+const EMPTY = Buffer.alloc(1).subarray(0, 0);
+
 /** A record that was read, to be written as it is. */
 export function forward({ key, value, headers }: KafkaRecord<unknown, unknown>): ProducerRecord {
   return { key: key as Buffer | null, value: value as Buffer | null, headers };
+}
+
+/** Whether any broker would take it as the name of a topic. */
+export function isTopicName(topic: unknown): topic is string {
+  return typeof topic === 'string' && /^[a-zA-Z0-9._-]{1,249}$/.test(topic) && topic !== '.' && topic !== '..';
 }
 
 /**
@@ -21,15 +30,27 @@ export function forward({ key, value, headers }: KafkaRecord<unknown, unknown>):
  *
  * @throws {InvalidRecordError} for what could not be written as it is: better refused than harmed on the way.
  */
-export function outgoing(record: ProducerRecord, defaultTopic: string | undefined): Outgoing {
-  const topic = record.topic ?? defaultTopic;
-  if (typeof topic !== 'string' || topic === '') throw new InvalidRecordError('an outgoing record has no topic.');
+export function outgoing(record: ProducerRecord, defaultTopic: () => string): Outgoing {
+  if (typeof record !== 'object' || (record as unknown) === null) {
+    throw new InvalidRecordError(
+      `an outgoing record is ${(record as unknown) === null ? 'null' : `of type ${typeof record}`}: give an object with a \`value\`, an array of them, or null for none.`,
+    );
+  }
+  const topic: unknown = record.topic ?? defaultTopic();
+  if (!isTopicName(topic)) {
+    throw new InvalidRecordError(
+      `an outgoing record has ${typeof topic === 'string' ? `the topic ${JSON.stringify(topic)}` : 'no topic'}: a topic has 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'.`,
+    );
+  }
   const { partition, timestamp } = record;
-  if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0)) {
+  if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0 && partition <= MAX_PARTITION)) {
     throw new InvalidRecordError(`an outgoing record to ${topic} has no valid partition: a whole number from 0 up, or leave it out.`);
   }
-  if (timestamp !== undefined && !(Number.isFinite(timestamp) && timestamp >= 0)) {
-    throw new InvalidRecordError(`an outgoing record to ${topic} has no valid timestamp: milliseconds since the epoch, or leave it out.`);
+  // The client writes the present time in place of 0.
+  if (timestamp !== undefined && !(Number.isFinite(timestamp) && timestamp >= 1 && timestamp <= Number.MAX_SAFE_INTEGER)) {
+    throw new InvalidRecordError(
+      `an outgoing record to ${topic} has no valid timestamp: milliseconds since the epoch, from 1 up, or leave it out.`,
+    );
   }
   return {
     topic,
@@ -42,36 +63,63 @@ export function outgoing(record: ProducerRecord, defaultTopic: string | undefine
 }
 
 function bytes(field: unknown, topic: string, name: string): Buffer | null {
-  if (field === null || Buffer.isBuffer(field)) return field;
-  if (typeof field === 'string') return Buffer.from(field);
-  if (field instanceof Uint8Array) return Buffer.from(field.buffer, field.byteOffset, field.byteLength);
+  if (field === null) return null;
+  if (typeof field === 'string' && isWellFormed(field)) return field === '' ? EMPTY : Buffer.from(field);
+  if (field instanceof Uint8Array) {
+    if (field.byteLength === 0) return EMPTY;
+    return Buffer.isBuffer(field) ? field : Buffer.from(field.buffer, field.byteOffset, field.byteLength);
+  }
+  const what = field === undefined ? 'missing' : typeof field === 'string' ? 'no well-formed text' : `of type ${typeof field}`;
   throw new InvalidRecordError(
-    `the ${name} of an outgoing record to ${topic} is ${field === undefined ? 'missing' : `of type ${typeof field}`}: give a Buffer, a string, or null${name === 'value' ? ' for a tombstone' : ''}.`,
+    `the ${name} of an outgoing record to ${topic} is ${what}: give a Buffer, a string, or null${name === 'value' ? ' for a tombstone' : ''}.`,
   );
 }
 
 function headersOf(headers: ProducerHeaders, topic: string): Record<string, string>[] | undefined {
-  const pairs = Array.isArray(headers)
-    ? (headers as readonly (readonly [string, Buffer | string | null])[])
-    : Object.entries(headers as Readonly<Record<string, Buffer | string | null>>);
+  const pairs: readonly unknown[] = Array.isArray(headers) ? headers : isDictionary(headers) ? Object.entries(headers) : [headers];
   if (pairs.length === 0) return undefined;
-  return pairs.map(([name, value]) => ({ [name]: headerText(value, topic, name) }));
+  return pairs.map((pair) => {
+    const [name, value] = Array.isArray(pair) && pair.length === 2 ? (pair as readonly unknown[]) : [];
+    if (typeof name !== 'string') {
+      throw new InvalidRecordError(
+        `the headers of an outgoing record to ${topic} are neither an array of [name, value] nor an object of names and values.`,
+      );
+    }
+    if (!isSendable(name)) throw refusedHeader(name, topic, 'named with something else than text');
+    return { [name]: headerText(value, topic, name) };
+  });
 }
 
-/** node-rdkafka takes header values through a C string: anything but text without NUL would arrive as something else. */
-function headerText(value: Buffer | string | null, topic: string, name: string): string {
-  const text = typeof value === 'string' ? value : value === null ? undefined : utf8(value);
-  if (text === undefined || text.includes('\0')) {
-    throw new InvalidRecordError(
-      `the header ${JSON.stringify(name)} of an outgoing record to ${topic} is ${value === null ? 'null' : 'not text'}: the client can only send UTF-8 text without NUL. Encode it, for example as base64.`,
-    );
-  }
+/** Not a `Map` or the like, whose entries `Object.entries` would not find. */
+function isDictionary(headers: unknown): headers is object {
+  return typeof headers === 'object' && headers !== null && !(Symbol.iterator in headers);
+}
+
+function headerText(value: unknown, topic: string, name: string): string {
+  const text = value instanceof Uint8Array ? utf8(value) : value;
+  if (typeof text !== 'string' || !isSendable(text)) throw refusedHeader(name, topic, value === null ? 'null' : 'not text');
   return text;
+}
+
+function refusedHeader(name: string, topic: string, why: string): InvalidRecordError {
+  return new InvalidRecordError(
+    `the header ${JSON.stringify(name)} of an outgoing record to ${topic} is ${why}: the client can only send UTF-8 text without NUL. Encode it, for example as base64.`,
+  );
+}
+
+/** node-rdkafka takes headers as C strings: anything but text without NUL would arrive as something else. */
+function isSendable(text: string): boolean {
+  return isWellFormed(text) && !text.includes('\0');
+}
+
+/** Half a surrogate pair has no place in UTF-8, and would be replaced by another character. */
+function isWellFormed(text: string): boolean {
+  return (text as string & { isWellFormed(): boolean }).isWellFormed();
 }
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-function utf8(value: Buffer): string | undefined {
+function utf8(value: Uint8Array): string | undefined {
   try {
     return UTF8.decode(value);
   } catch {

@@ -1,6 +1,6 @@
 import type { DeliveryReport, Producer } from 'node-rdkafka';
 import { forwardEvents } from '../clientEvents.js';
-import { BrokerUnavailableError, ClientUnavailableError, DeliveryError } from '../errors.js';
+import { BrokerUnavailableError, ClientUnavailableError, ClosedError, DeliveryError } from '../errors.js';
 import type { Client, Kafka, Properties } from '../kafka.js';
 import { rdkafka } from '../rdkafka.js';
 import type { Delivery } from '../record.js';
@@ -13,35 +13,60 @@ export interface ProducerClientOptions {
   readonly name: string;
   readonly properties: Properties;
   readonly topicProperties: Properties;
+  /** Called when the `Kafka` was closed and the stream did not end. */
+  readonly onClosed: (error: ClosedError) => void;
 }
 
 const QUEUE_FULL = -184;
 const UNKNOWN_PARTITION = -190;
+const MESSAGE_TOO_LARGE = 10;
+const TIMED_OUT = -192;
+/** What says that the record is not in the log. After anything else it may be. */
+const NOT_WRITTEN: ReadonlySet<number> = new Set([
+  QUEUE_FULL,
+  UNKNOWN_PARTITION,
+  MESSAGE_TOO_LARGE,
+  ...[-188, -186, -152], // unknown topic, invalid argument, purged in queue
+  ...[2, 3, 4, 17, 18], // invalid message, unknown topic or partition, invalid size, invalid topic, batch too large
+  ...[29, 31], // not authorized: topic, cluster
+  ...[32, 43, 44, 76, 87], // invalid timestamp, unsupported format, policy violation, unsupported compression, invalid record
+]);
 /** Reports are only served by a poll. */
 const POLL_MS = 1;
 /** Without records on their way there are still errors and statistics to serve. */
 const IDLE_POLL_MS = 250;
+/** How long a closed client waits for inputs before it gives up its stream, and then for reports. */
 const CLOSE_TIMEOUT_MS = 5_000;
+
+interface Sent {
+  readonly record: Outgoing;
+  readonly settle: Settle;
+}
 
 /** The only place that knows node-rdkafka's producer. Records of one partition are written in the order in which they were sent. */
 export class ProducerClient implements Client {
   readonly #kafka: Kafka;
   readonly #name: string;
+  readonly #onClosed: (error: ClosedError) => void;
   readonly #producer: Producer;
   readonly #native: NativeProducer;
   /** Records that wait: for the connection, or for room in the client's queue. */
-  #unsent: { readonly record: Outgoing; readonly settle: Settle }[] = [];
+  #unsent: Sent[] = [];
   #firstUnsent = 0;
-  readonly #pending = new Map<number, { readonly record: Outgoing; readonly settle: Settle }>();
+  readonly #pending = new Map<number, Sent>();
   #nextId = 1;
   #connected = false;
   #connecting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  #ending: Promise<void> | undefined;
+  #onEnd: () => void = () => undefined;
+  #patience: ReturnType<typeof setTimeout> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(kafka: Kafka, { name, properties, topicProperties }: ProducerClientOptions) {
+  constructor(kafka: Kafka, { name, properties, topicProperties, onClosed }: ProducerClientOptions) {
     this.#kafka = kafka;
     this.#name = name;
+    this.#onClosed = onClosed;
     this.#producer = createProducer(kafka, properties, topicProperties);
     forwardEvents(kafka, this.#producer, name);
     this.#native = this.#producer.getClient() as NativeProducer;
@@ -57,10 +82,19 @@ export class ProducerClient implements Client {
 
   /** Takes a record; it goes out as soon as there is a connection and room for it. */
   send(record: Outgoing, settle: Settle): void {
+    if (this.#ending !== undefined) return;
+    this.#patience?.refresh();
     if (this.#unsent.length > this.#firstUnsent || !this.#connected || !this.#produce(record, settle))
       this.#unsent.push({ record, settle });
   }
 
+  /** Sends nothing more and lets go of the client. What was handed over to it may still arrive, but nobody hears of it. */
+  end(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  /** Gives the stream time to end by itself: its source may be closing as well, with records in flight that are still to be written. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -68,57 +102,86 @@ export class ProducerClient implements Client {
 
   async #connect(): Promise<void> {
     const { brokers, connectTimeoutMs } = this.#kafka;
+    let asked = false;
+    this.#producer.once('connection.failure', () => {
+      asked = true;
+    });
     await new Promise<void>((resolve, reject) => {
-      this.#producer.connect({ allTopics: false, timeout: connectTimeoutMs }, (error) => {
-        if (!(error as unknown)) resolve();
+      this.#producer.connect({ allTopics: false, timeout: connectTimeoutMs }, (cause) => {
+        if (!(cause as unknown)) resolve();
+        else if (!asked) reject(new ClientUnavailableError(`the ${this.#name} could not be made: ${cause.message}.`, { cause }));
         else
           reject(
             new BrokerUnavailableError(
-              `no broker answered the ${this.#name} within ${connectTimeoutMs} ms (${error.message}): tried ${brokers.join(', ')}.`,
-              { brokers, cause: error },
+              `no broker answered the ${this.#name} within ${connectTimeoutMs} ms (${cause.message}): tried ${brokers.join(', ')}.`,
+              { brokers, cause },
             ),
           );
       });
     });
     this.#connected = true;
+    if (this.#ending !== undefined) return;
     this.#sendUnsent();
     this.#poll();
   }
 
-  async #close(): Promise<void> {
-    await this.#connecting?.catch(() => undefined);
+  async #end(): Promise<void> {
     clearTimeout(this.#timer);
+    this.#unsent = [];
+    this.#pending.clear();
+    this.#onEnd();
+    await this.#connecting?.catch(() => undefined);
     if (!this.#connected) return;
-    this.#connected = false;
     await new Promise<void>((resolve) => {
-      // Flushes first: what was handed over may still arrive, but nobody waits for its report any more.
       this.#producer.disconnect(CLOSE_TIMEOUT_MS, () => {
         resolve();
       });
     });
   }
 
+  async #close(): Promise<void> {
+    if (this.#ending === undefined) {
+      const inTime = await new Promise<boolean>((resolve) => {
+        this.#onEnd = () => {
+          resolve(true);
+        };
+        this.#patience = setTimeout(resolve, CLOSE_TIMEOUT_MS, false);
+      });
+      clearTimeout(this.#patience);
+      if (!inTime)
+        this.#onClosed(
+          new ClosedError(
+            `this Kafka was closed while records of the ${this.#name} were still to come or to be acknowledged: end their source first.`,
+          ),
+        );
+    }
+    await this.end();
+  }
+
   /** Hands a record to the client; false if its queue is full. */
   #produce(record: Outgoing, settle: Settle): boolean {
     const id = this.#nextId;
     const code = this.#native.produce(record.topic, record.partition, record.value, record.key, record.timestamp, id, record.headers);
-    if (code === QUEUE_FULL) return false;
+    // With an empty queue there will never be more room than now.
+    if (code === QUEUE_FULL && this.#pending.size > 0) return false;
     this.#nextId += 1;
     if (code === 0) {
       this.#pending.set(id, { record, settle });
       if (this.#pending.size === 1) this.#schedulePoll();
     } else {
-      const reason = code === UNKNOWN_PARTITION ? 'the topic or the partition does not exist' : `the client refused it (code ${code})`;
-      const error = new DeliveryError(`a record to ${where(record)} was not sent: ${reason}.`, {
-        topic: record.topic,
-        partition: record.partition ?? undefined,
-        kafkaCode: code,
-        outcome: 'failed',
-        retriable: false,
-      });
+      const error = new DeliveryError(
+        `a record to ${where(record)} was not sent: ${REASONS.get(code) ?? `the client refused it (code ${code})`}.`,
+        {
+          topic: record.topic,
+          partition: record.partition ?? undefined,
+          kafkaCode: code,
+          outcome: 'failed',
+          retriable: false,
+        },
+      );
       // Later, as every other outcome: nobody expects an answer inside the call.
       queueMicrotask(() => {
-        settle(error, undefined);
+        if (this.#ending === undefined) settle(error, undefined);
       });
     }
     return true;
@@ -127,15 +190,18 @@ export class ProducerClient implements Client {
   #sendUnsent(): void {
     while (this.#firstUnsent < this.#unsent.length) {
       const { record, settle } = this.#unsent[this.#firstUnsent] as { record: Outgoing; settle: Settle };
-      if (!this.#produce(record, settle)) return;
+      if (!this.#produce(record, settle)) break;
       this.#firstUnsent += 1;
     }
-    this.#unsent = [];
-    this.#firstUnsent = 0;
+    // Where more comes all the time the rest never gets empty, and what was sent must not stay in memory.
+    if (this.#firstUnsent === this.#unsent.length || (this.#firstUnsent > 1_024 && this.#firstUnsent * 2 > this.#unsent.length)) {
+      this.#unsent = this.#unsent.slice(this.#firstUnsent);
+      this.#firstUnsent = 0;
+    }
   }
 
   #poll(): void {
-    if (!this.#connected) return;
+    if (this.#ending !== undefined) return;
     this.#native.poll();
     if (this.#unsent.length > 0) this.#sendUnsent();
     this.#schedulePoll();
@@ -158,33 +224,61 @@ export class ProducerClient implements Client {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#pending.delete(id);
+    this.#patience?.refresh();
     const { record, settle } = pending;
+    const { topic } = record;
     if (error === null) {
-      settle(undefined, { topic: record.topic, partition: report.partition, offset: report.offset });
+      // Without an acknowledgement the client counts up from a number below 0.
+      settle(undefined, { topic, partition: report.partition, offset: Math.max(report.offset, -1) });
       return;
     }
+    const code = codeOf(error);
+    const partition = report.partition >= 0 ? report.partition : (record.partition ?? undefined);
+    const unknownTopic = code === TIMED_OUT && partition === undefined;
     // A message that timed out may have reached the broker; only its acknowledgement is known to be missing.
-    const outcome = /timed out|in flight/i.test(error.message) ? 'unknown' : 'failed';
+    const outcome = NOT_WRITTEN.has(code) || unknownTopic ? 'failed' : 'unknown';
+    const hint = unknownTopic
+      ? '; the partitions of the topic could not be found out, so check that it exists'
+      : outcome === 'unknown'
+        ? '; it may have been written all the same'
+        : '';
     settle(
-      new DeliveryError(
-        `a record to ${where(record)} was not acknowledged: ${error.message}${outcome === 'unknown' ? '; it may have been written all the same' : ''}.`,
-        {
-          topic: record.topic,
-          partition: record.partition ?? undefined,
-          kafkaCode: error.code,
-          outcome,
-          retriable: outcome === 'unknown',
-          cause: error,
-        },
-      ),
+      new DeliveryError(`a record to ${where({ topic, partition })} was not acknowledged: ${error.message}${hint}.`, {
+        topic,
+        partition,
+        kafkaCode: code,
+        outcome,
+        retriable: !NOT_WRITTEN.has(code),
+        cause: error,
+      }),
       undefined,
     );
   }
 }
 
+/** Why the client did not take a record. */
+const REASONS: ReadonlyMap<number, string> = new Map([
+  [UNKNOWN_PARTITION, 'the topic or the partition does not exist'],
+  [MESSAGE_TOO_LARGE, 'it is larger than `message.max.bytes`'],
+  [QUEUE_FULL, "it is larger than the client's whole queue, `queue.buffering.max.kbytes`"],
+  [-150, 'the client has failed for good'],
+]);
+
 interface RdkafkaError {
+  /** Always -1 in a report. */
   readonly code: number;
   readonly message: string;
+  /** `'local'` or `'broker'`. */
+  readonly origin: string;
+}
+
+let codes: ReadonlyMap<string, number> | undefined;
+
+/** Reports have lost librdkafka's error code, but not its text. */
+function codeOf(error: RdkafkaError): number {
+  const OfCode = error.constructor as new (code: number) => RdkafkaError;
+  codes ??= new Map(Object.values(rdkafka().CODES.ERRORS).map((code) => [new OfCode(code).message.toLowerCase(), code]));
+  return codes.get(`${error.origin}: ${error.message}`) ?? error.code;
 }
 
 interface NativeProducer {
@@ -207,7 +301,9 @@ function createProducer(kafka: Kafka, properties: Properties, topicProperties: P
     'linger.ms': 5,
     ...kafka.properties,
     ...properties,
+    // A report for each record: what is never reported would never be passed on.
     'dr_cb': true,
+    'delivery.report.only.error': false,
   };
   // Java's hash: the same key goes to the same partition whichever client wrote it. Records without a key are spread.
   const topicSettings = { partitioner: 'murmur2_random', ...kafka.topicProperties, ...topicProperties };
@@ -220,6 +316,6 @@ function createProducer(kafka: Kafka, properties: Properties, topicProperties: P
   }
 }
 
-function where({ topic, partition }: Outgoing): string {
-  return partition === null ? topic : `${topic}/${partition}`;
+function where({ topic, partition }: { readonly topic: string; readonly partition: number | null | undefined }): string {
+  return partition === null || partition === undefined ? topic : `${topic}/${partition}`;
 }

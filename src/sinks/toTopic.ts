@@ -1,10 +1,10 @@
 import type { OperatorFunction, Subscriber } from 'rxjs';
-import { Observable } from 'rxjs';
+import { Observable, Subject, takeUntil } from 'rxjs';
 import { OptionError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import { checkOptions } from '../options.js';
 import type { Delivery, KafkaRecord, ProducerRecord } from '../record.js';
-import { forward, outgoing } from './outgoing.js';
+import { forward, isTopicName, outgoing } from './outgoing.js';
 import { ProducerClient } from './producer.js';
 
 /** What one input becomes: one record, several, or none. */
@@ -33,12 +33,14 @@ const OPTIONS = { result: 'function', properties: 'object', topicProperties: 'ob
  * result    -----a--b-----c|
  * ```
  *
- * It holds what it was given until it is acknowledged: below a Kafka source that is bounded by the source's `maxInFlight`.
+ * It holds what it was given until it is acknowledged: below a Kafka source that is bounded by the source's `maxInFlight`. An error of the
+ * source goes on at once; what is not acknowledged by then does not, though it may be written. Closing the `Kafka` lets a stream that is
+ * about to end do so; one that does not gets a `ClosedError`.
  *
  * @param topic Where to write, or a function of the input; a record's own `topic` goes first.
  * @param to One record, several, or none for an input. Default: the input's own key, value and headers.
  * @returns The inputs. Errors with `DeliveryError` when a record is not acknowledged, `InvalidRecordError` when it cannot be written as it is,
- * `BrokerUnavailableError`, or with what `to` or `result` throw.
+ * `BrokerUnavailableError`, `ClientUnavailableError` for settings that the client does not take, `ClosedError`, or with what `to` or `result` throw.
  * @throws {OptionError} at once, for a wrong or unknown option.
  *
  * @example
@@ -66,8 +68,11 @@ export function toTopic<T, R = T>(
   options: ToTopicOptions<T, R> = {},
 ): OperatorFunction<T, R> {
   checkOptions('toTopic', options, OPTIONS);
-  if (typeof topic !== 'function' && (typeof topic !== 'string' || topic === ''))
-    throw new OptionError('toTopic: the second argument is a topic, or a function of the input that names one.');
+  if (typeof topic !== 'function' && !isTopicName(topic)) {
+    throw new OptionError(
+      "toTopic: the second argument is a topic (1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'), or a function of the input that names one.",
+    );
+  }
   if (typeof to !== 'function') throw new OptionError('toTopic: the third argument is a function of the input that gives what to write.');
   const topicOf = typeof topic === 'function' ? topic : (): string => topic;
   const { result = (input: T): R => input as unknown as R } = options;
@@ -77,44 +82,48 @@ export function toTopic<T, R = T>(
         name: 'producer',
         properties: options.properties ?? {},
         topicProperties: options.topicProperties ?? {},
+        onClosed: (error) => {
+          subscriber.error(error);
+        },
       });
       const unregister = kafka.register(producer);
+      /** Stops a source that has not even returned from `subscribe`. */
+      const stop$ = new Subject<void>();
       subscriber.add(() => {
-        void producer.close().then(unregister);
+        void producer.end().then(unregister);
+        stop$.next();
       });
       const inputs = new Inputs(subscriber, result);
       producer.connect().catch((error: unknown) => {
         subscriber.error(error);
       });
-      subscriber.add(
-        source.subscribe({
-          next: (input) => {
-            let records;
-            try {
-              const made = to(input) ?? [];
-              records = (Array.isArray(made) ? (made as readonly ProducerRecord[]) : [made as ProducerRecord]).map((record) =>
-                outgoing(record, record.topic ?? topicOf(input)),
-              );
-            } catch (error) {
-              subscriber.error(error);
-              return;
-            }
-            const entry = inputs.add(input, records.length);
-            records.forEach((record, i) => {
-              producer.send(record, (error, delivery) => {
-                if (error !== undefined) subscriber.error(error);
-                else inputs.delivered(entry, i, delivery as Delivery);
-              });
-            });
-          },
-          error: (error: unknown) => {
+      source.pipe(takeUntil(stop$)).subscribe({
+        next: (input) => {
+          let records;
+          try {
+            const made = to(input) ?? [];
+            records = (Array.isArray(made) ? (made as readonly ProducerRecord[]) : [made as ProducerRecord]).map((record) =>
+              outgoing(record, () => topicOf(input)),
+            );
+          } catch (error) {
             subscriber.error(error);
-          },
-          complete: () => {
-            inputs.complete();
-          },
-        }),
-      );
+            return;
+          }
+          const entry = inputs.add(input, records.length);
+          records.forEach((record, i) => {
+            producer.send(record, (error, delivery) => {
+              if (error !== undefined) subscriber.error(error);
+              else inputs.delivered(entry, i, delivery as Delivery);
+            });
+          });
+        },
+        error: (error: unknown) => {
+          subscriber.error(error);
+        },
+        complete: () => {
+          inputs.complete();
+        },
+      });
     });
 }
 
@@ -158,6 +167,7 @@ class Inputs<T, R> {
 
   #passOn(): void {
     for (let entry = this.#entries[this.#first]; entry?.waiting === 0; entry = this.#entries[this.#first]) {
+      if (this.#subscriber.closed) return;
       // Counted before it is passed on: that may bring the next input, or the end, in the same call.
       this.#first += 1;
       let value;
