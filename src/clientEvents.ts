@@ -1,10 +1,12 @@
 import { BrokerError } from './errors.js';
 import type { Kafka } from './kafka.js';
+import type { RdkafkaError } from './rdkafka.js';
+import { codeOf } from './rdkafka.js';
 
 /** The part of a node-rdkafka client that reports. */
 interface Reporting {
   on(event: 'event.log', listener: (log: { severity: number; fac: string; message: string }) => void): unknown;
-  on(event: 'event.error', listener: (error: { code: number; message: string }) => void): unknown;
+  on(event: 'event.error', listener: (error: RdkafkaError) => void): unknown;
   on(event: 'event.stats', listener: (stats: { message: string }) => void): unknown;
   on(event: 'event.throttle', listener: (throttle: { throttleTime?: number; brokerName?: string }) => void): unknown;
 }
@@ -24,8 +26,8 @@ export function forwardEvents(kafka: Kafka, client: object, name: string): void 
     else
       kafka.emit({ type: 'log', level: severity <= WARNING ? 'warn' : severity <= INFO ? 'info' : 'debug', client: name, message: text });
   });
-  reporting.on('event.error', ({ code, message }) => {
-    kafka.emit({ type: 'error', client: name, error: new BrokerError(message, { kafkaCode: code, retriable: true }) });
+  reporting.on('event.error', (error) => {
+    kafka.emit({ type: 'error', client: name, error: new BrokerError(error.message, { kafkaCode: codeOf(error), retriable: true }) });
   });
   reporting.on('event.stats', ({ message }) => {
     kafka.emit({ type: 'stats', client: name, stats: JSON.parse(message) as unknown });

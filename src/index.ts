@@ -18,7 +18,8 @@ export type { Outgoings, ToTopicOptions } from './sinks/toTopic.js';
 export { openOffsets } from './offsets/lmdb.js';
 export type { OpenOffsetsOptions } from './offsets/lmdb.js';
 export { memoryOffsets } from './offsets/memory.js';
-export type { Checkpoint, Claim, OffsetStore } from './offsets/store.js';
+export type { ApplyWrite, Checkpoint, Claim, OffsetStore } from './offsets/store.js';
+export type { ApplyState, StateKey, StateKeyPart, StateRange, StateReader, StateTable, StateTransaction } from './state.js';
 
 export { drain } from './drain.js';
 export type { DrainOptions } from './drain.js';

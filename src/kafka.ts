@@ -53,6 +53,8 @@ export interface KafkaOptions {
 
 /** Something that was opened through a `Kafka` and has to be closed with it. @internal */
 export interface Client {
+  /** Sources end first: what they have in flight still goes through the sinks. */
+  readonly kind: 'source' | 'sink';
   /** Ends gracefully, and resolves when everything is released. Never rejects. */
   close(): Promise<void>;
 }
@@ -145,7 +147,9 @@ export class Kafka {
    */
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      await Promise.all([...this.#clients].map((client) => client.close()));
+      for (const kind of ['source', 'sink'] as const) {
+        await Promise.all([...this.#clients].filter((client) => client.kind === kind).map((client) => client.close()));
+      }
       this.#events$.complete();
     })();
     return this.#closing;

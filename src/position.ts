@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import type { ApplyState } from './state.js';
 
 /** A partition of a topic. */
 export interface TopicPartition {
@@ -55,6 +56,11 @@ export interface Journal {
   readonly ticket: number;
   /** Emits the durable ticket on subscription and after every write. Errors when a write failed. */
   readonly durable$: Observable<number>;
+  /** Starts no write until `resume` is called as often: what is finished until then goes into one. */
+  hold(): void;
+  resume(): void;
+  /** Gives the value to `apply` in the transaction that remembers its records. They are to be finished before the next `resume`. */
+  stage<T extends Positioned | readonly Positioned[]>(value: T, apply: ApplyState<T>): void;
   /** An operator that finishes records says that it is there; the returned function says that it will finish no more. */
   attach(operator: 'commit' | 'release', pace?: Pace): () => void;
 }

@@ -29,6 +29,24 @@ export function rdkafka(): RdKafka {
   }
 }
 
+/** What node-rdkafka's errors look like; not all of them are instances of Error. */
+export interface RdkafkaError {
+  /** Always -1 in events and delivery reports. */
+  readonly code: number;
+  readonly message: string;
+  /** `'local'` or `'broker'`, and not to be relied on. */
+  readonly origin?: string;
+}
+
+let codes: ReadonlyMap<string, number> | undefined;
+
+/** librdkafka's code of an error. Events and delivery reports have lost it, but not its text. */
+export function codeOf(error: RdkafkaError): number {
+  const OfCode = error.constructor as new (code: number) => RdkafkaError;
+  codes ??= new Map(Object.values(rdkafka().CODES.ERRORS).map((code) => [new OfCode(code).message.toLowerCase(), code]));
+  return codes.get(`${error.origin ?? ''}: ${error.message}`) ?? error.code;
+}
+
 function firstLine(cause: unknown): string {
   return String(cause instanceof Error ? cause.message : cause).split('\n', 1)[0] ?? '';
 }

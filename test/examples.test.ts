@@ -60,6 +60,7 @@ describe('the examples of the README and of the doc comments', () => {
         ),
       reset: store.reset.bind(store),
       list: store.list.bind(store),
+      state: store.state.bind(store),
       close: store.close.bind(store),
       [Symbol.asyncDispose]: store.close.bind(store),
     });

@@ -1,10 +1,10 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
-import { EMPTY, NEVER, bufferCount, delay, filter, map, merge, mergeMap, of, take, throwError, toArray } from 'rxjs';
+import { EMPTY, NEVER, bufferCount, delay, filter, from, map, merge, mergeMap, of, take, throwError, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.js';
 import { commit } from '../../src/operators/commit.js';
 import type { KafkaRecord } from '../../src/record.js';
-import { emittedBy, recordsOf, source } from '../support/source.js';
+import { emittedBy, recordsOf, shown, source } from '../support/source.js';
 import { unhandledErrorsOf } from '../support/unhandled.js';
 import { at, inVirtualTime } from '../support/virtualTime.js';
 
@@ -625,6 +625,22 @@ describe('commit', () => {
       expectObservable(values$.pipe(emittedBy(kafka), commit({ emit: 'durable' }))).toBe(result, records);
       expectObservable(kafka.onDisk$).toBe(onDisk);
       expectSubscriptions(values$.subscriptions).toBe(subs);
+    }),
+  );
+
+  it(
+    'finishes nothing that a source emits after the downstream has had enough, even if it emits all at once',
+    inVirtualTime(({ flush }) => {
+      const kafka = source();
+      const records = Object.values(recordsOf(kafka.lane(), 'abc'));
+      from(records)
+        .pipe(emittedBy(kafka))
+        .subscribe({ error: () => undefined }); // All three are open.
+      from(records)
+        .pipe(commit(), take(1))
+        .subscribe({ error: () => undefined });
+      flush();
+      expect(kafka.writes.flat().map(shown)).toEqual(['1']);
     }),
   );
 

@@ -22,6 +22,9 @@ function ledger(committing = true): Ledger {
     ticket: 0,
     durable$: NEVER,
     attach: () => () => undefined,
+    hold: () => undefined,
+    resume: () => undefined,
+    stage: () => undefined,
     finished: (_, records, bytes) => {
       told.finished += records;
       told.bytes += bytes;

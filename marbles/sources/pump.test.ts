@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { Observable } from 'rxjs';
-import { asyncScheduler, delay, delayWhen, map, mergeMap, of, share, tap, timer } from 'rxjs';
+import { asyncScheduler, delay, delayWhen, map, merge, mergeMap, of, share, tap, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { commit } from '../../src/operators/commit.js';
 import type { KafkaRecord } from '../../src/record.js';
@@ -67,8 +67,61 @@ describe('Pump', () => {
       at(50, () => {
         reader.append({ value: 'b', offset: 1 });
       });
-      expectObservable(reader.reads$).toBe(reads, { x: '100', y: '100', z: '100' });
+      expectObservable(reader.reads$).toBe(reads, { x: '100', y: '100', z: '99' });
       expectObservable(records$.pipe(commit(), map(valueOf)), unsub).toBe(values);
+    }),
+  );
+
+  it(
+    'has the next batch read while one is emitted, once it knows how large records are',
+    inVirtualTime(({ flush }) => {
+      const kafka = source();
+      const reader = log(rowsOf('a'));
+      const { values$ } = pumping(kafka, reader, [kafka.lane()]);
+      const happened: string[] = [];
+      at(50, () => {
+        reader.append({ value: 'b', offset: 1 }, { value: 'c', offset: 2 });
+      });
+      collect(merge(reader.reads$.pipe(map(() => 'read')), values$).pipe(tap((what) => happened.push(what))), 140);
+      flush();
+      expect(happened.join(' ')).toBe('read a read read b c');
+    }),
+  );
+
+  it(
+    'begins no other read before whoever waits for one has been called',
+    inVirtualTime(({ flush }) => {
+      const kafka = source();
+      const reader = log(rowsOf('a'));
+      const { pump, values$ } = pumping(kafka, reader, [kafka.lane()]);
+      const happened: string[] = [];
+      at(50, () => {
+        reader.append({ value: 'b', offset: 1 });
+        pump.afterRead(() => happened.push('after'));
+      });
+      collect(merge(reader.reads$.pipe(map(() => 'read')), values$).pipe(tap((what) => happened.push(what))), 140);
+      flush();
+      expect(happened.join(' ')).toBe('read a read b after read');
+    }),
+  );
+
+  it(
+    'emits what waits as soon as there is credit, also while a read is in flight',
+    inVirtualTime(({ expectObservable }) => {
+      const kafka = source({ maxBytes: 100 });
+      const lane = kafka.lane();
+      const reader = log([
+        { value: 'a', offset: 0 },
+        { value: 'b', offset: 1, bytes: 95 },
+      ]);
+      const { values$ } = pumping(kafka, reader, [lane]);
+      const unsub = ' ----------!';
+      const values = '-a---b';
+
+      at(5, () => {
+        lane.finish(0);
+      });
+      expectObservable(values$, unsub).toBe(values);
     }),
   );
 

@@ -1,6 +1,6 @@
 import type { MonoTypeOperatorFunction, Observable, ObservableInput } from 'rxjs';
 import { EMPTY, Subject, concat, defer, from, tap } from 'rxjs';
-import type { Checkpoint } from '../../src/offsets/store.js';
+import type { ApplyWrite, Checkpoint } from '../../src/offsets/store.js';
 import type { Lane } from '../../src/position.js';
 import { LANE } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
@@ -14,7 +14,7 @@ export const RECORD_BYTES = 10;
 
 export interface SourceSettings {
   /** What a write takes, and what it answers. Default: it is done at once. */
-  readonly write?: (checkpoints: readonly Checkpoint[]) => ObservableInput<readonly Checkpoint[]>;
+  readonly write?: (checkpoints: readonly Checkpoint[], apply: ApplyWrite | undefined) => ObservableInput<readonly Checkpoint[]>;
   readonly maxRecords?: number;
   readonly maxBytes?: number;
 }
@@ -52,13 +52,13 @@ export function source({ write = () => EMPTY, maxRecords = 100, maxBytes = Infin
   });
   const checkpointer = new Checkpointer({
     demand,
-    write: (checkpoints) => {
+    write: (checkpoints, apply) => {
       writes.push(checkpoints);
       const done$ = defer(() => {
         onDisk$.next(checkpoints.map(shown).join(' '));
         return EMPTY;
       });
-      return concat(from(write(checkpoints)), done$);
+      return concat(from(write(checkpoints, apply)), done$);
     },
     onFailure: (error) => failures.push(error),
     onRefused: (lanes) => refused.push(...lanes),

@@ -12,7 +12,9 @@ import { groupKey, parseKey, partitionKey } from './keys.js';
 import { lock } from './lock.js';
 import type { Manifest } from './manifest.js';
 import { FORMAT, checkManifest, parseManifest, preflight, presize, writeManifestFile } from './manifest.js';
-import type { Checkpoint, Claim, OffsetStore } from './store.js';
+import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from './store.js';
+import { LmdbState } from './lmdbState.js';
+import type { StateKey, StateReader } from '../state.js';
 
 export interface OpenOffsetsOptions {
   /** How long a write may take before the store is given up as failed. Default 30,000 ms. Too short, and a slow disk ends the stream. */
@@ -73,6 +75,7 @@ class LmdbOffsets implements OffsetStore {
   /** The current epoch of each claimed partition. */
   readonly #epochs: Bytes;
   readonly #checkpoints: Bytes;
+  readonly #state: LmdbState;
   #queue: Job[] = [];
   #running: Promise<void> | undefined;
   #failure: StoreFailedError | undefined;
@@ -88,6 +91,9 @@ class LmdbOffsets implements OffsetStore {
       const meta = table(this.#root, 'meta');
       this.#epochs = table(this.#root, 'epochs');
       this.#checkpoints = table(this.#root, 'checkpoints');
+      this.#state = new LmdbState(
+        this.#root.openDB<unknown, Lmdb.Key>({ name: 'state', encoding: 'msgpack', keyEncoding: 'ordered-binary', cache: false }),
+      );
       this.#check(meta, file);
     } catch (error) {
       void this.#root.close();
@@ -108,8 +114,16 @@ class LmdbOffsets implements OffsetStore {
     );
   }
 
-  write(group: string, checkpoints: readonly Checkpoint[]): Promise<readonly Checkpoint[]> {
-    return this.#submit(() => checkpoints.filter((checkpoint) => !this.#put(group, checkpoint, 'forward')));
+  write(group: string, checkpoints: readonly Checkpoint[], apply?: ApplyWrite): Promise<readonly Checkpoint[]> {
+    return this.#submit(() => {
+      const refused = checkpoints.filter((checkpoint) => !this.#put(group, checkpoint, 'forward'));
+      if (apply !== undefined) {
+        this.#state.transact((txn) => {
+          apply(refused, txn);
+        });
+      }
+      return refused;
+    });
   }
 
   reset(group: string, checkpoints: readonly Checkpoint[]): Promise<readonly Checkpoint[]> {
@@ -127,6 +141,10 @@ class LmdbOffsets implements OffsetStore {
       }
       return found;
     });
+  }
+
+  state<V, K extends StateKey>(name: string): StateReader<V, K> {
+    return this.#state.read(name);
   }
 
   close(): Promise<void> {

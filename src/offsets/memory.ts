@@ -3,7 +3,9 @@ import { throwError } from 'rxjs';
 import { StoreFailedError } from '../errors.js';
 import type { TopicPartition } from '../position.js';
 import { assertForward } from './forward.js';
-import type { Checkpoint, Claim, OffsetStore } from './store.js';
+import type { StateKey, StateReader } from '../state.js';
+import { MemoryState } from './memoryState.js';
+import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from './store.js';
 
 /**
  * An offset store in memory: it forgets everything with the process.
@@ -27,6 +29,7 @@ interface Entry {
 
 class MemoryOffsets implements OffsetStore {
   readonly #groups = new Map<string, Map<string, Entry>>();
+  readonly #state = new MemoryState();
   #closing: Promise<void> | undefined;
 
   claim(group: string, partitions: readonly TopicPartition[]): ObservableInput<readonly Claim[]> {
@@ -39,8 +42,8 @@ class MemoryOffsets implements OffsetStore {
     );
   }
 
-  write(group: string, checkpoints: readonly Checkpoint[]): ObservableInput<readonly Checkpoint[]> {
-    return this.#answer(() => this.#put(group, checkpoints, 'forward'));
+  write(group: string, checkpoints: readonly Checkpoint[], apply?: ApplyWrite): ObservableInput<readonly Checkpoint[]> {
+    return this.#answer(() => this.#put(group, checkpoints, 'forward', apply));
   }
 
   reset(group: string, checkpoints: readonly Checkpoint[]): ObservableInput<readonly Checkpoint[]> {
@@ -52,6 +55,10 @@ class MemoryOffsets implements OffsetStore {
       const entries = [...(this.#groups.get(group)?.values() ?? [])];
       return entries.map(({ checkpoint }) => checkpoint).filter((checkpoint) => checkpoint !== undefined);
     });
+  }
+
+  state<V, K extends StateKey>(name: string): StateReader<V, K> {
+    return this.#state.read(name);
   }
 
   close(): Promise<void> {
@@ -73,7 +80,7 @@ class MemoryOffsets implements OffsetStore {
   }
 
   /** All or none. The answer is those with an old epoch. */
-  #put(group: string, checkpoints: readonly Checkpoint[], direction: 'forward' | 'anywhere'): readonly Checkpoint[] {
+  #put(group: string, checkpoints: readonly Checkpoint[], direction: 'forward' | 'anywhere', apply?: ApplyWrite): readonly Checkpoint[] {
     const taken = new Map<Entry, Checkpoint>();
     const refused = checkpoints.filter((checkpoint) => {
       const entry = this.#entry(group, checkpoint);
@@ -82,6 +89,11 @@ class MemoryOffsets implements OffsetStore {
       taken.set(entry, checkpoint);
       return false;
     });
+    if (apply !== undefined) {
+      this.#state.transact((txn) => {
+        apply(refused, txn);
+      });
+    }
     for (const [entry, checkpoint] of taken) entry.checkpoint = checkpoint;
     return refused;
   }

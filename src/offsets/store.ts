@@ -1,5 +1,6 @@
 import type { ObservableInput } from 'rxjs';
 import type { TopicPartition } from '../position.js';
+import type { StateKey, StateReader, StateTransaction } from '../state.js';
 
 /**
  * What is remembered of one partition: exactly which of its records are finished.
@@ -16,6 +17,9 @@ export interface Checkpoint extends TopicPartition {
   /** What `commit({ metadata })` said last. */
   readonly metadata: string;
 }
+
+/** What a write does to the user's state. */
+export type ApplyWrite = (refused: readonly Checkpoint[], txn: StateTransaction) => void;
 
 /** A partition taken over by a new assignment. */
 export interface Claim extends TopicPartition {
@@ -40,14 +44,23 @@ export interface OffsetStore {
   /**
    * Remembers checkpoints, all or none; completes when they are durable.
    * Emits those whose epoch is no longer the current one: they changed nothing.
+   *
+   * `apply` changes the user's state in the same transaction. It is told which checkpoints are refused; what it throws undoes everything,
+   * and is what `write` errors with.
    */
-  write(group: string, checkpoints: readonly Checkpoint[]): ObservableInput<readonly Checkpoint[]>;
+  write(group: string, checkpoints: readonly Checkpoint[], apply?: ApplyWrite): ObservableInput<readonly Checkpoint[]>;
 
   /** Like `write`, but may set a frontier back: the deliberate choice of a new start. */
   reset(group: string, checkpoints: readonly Checkpoint[]): ObservableInput<readonly Checkpoint[]>;
 
   /** Everything that is remembered of a group. */
   list(group: string): ObservableInput<readonly Checkpoint[]>;
+
+  /**
+   * A table of the user's own state, which `commit({ apply })` writes. It is read as of the last write that is durable.
+   * @throws {OptionError} if this store keeps no state.
+   */
+  state<V, K extends StateKey = string>(name: string): StateReader<V, K>;
 
   /** Waits for the write in flight and lets go of the store. Calling it again gives the same promise. */
   close(): Promise<void>;

@@ -1,8 +1,11 @@
 import type { MonoTypeOperatorFunction, Subscriber } from 'rxjs';
 import { Observable, Subscription } from 'rxjs';
+import type { KafkaRxError } from '../errors.js';
+import { FencedError, OptionError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import type { Journal, Lane, Positioned } from '../position.js';
 import { LANE } from '../position.js';
+import type { ApplyState } from '../state.js';
 
 export interface CommitOptions<T> {
   /**
@@ -17,6 +20,13 @@ export interface CommitOptions<T> {
    * was lost before that does not go on, it comes again.
    */
   readonly emit?: 'passed' | 'durable';
+  /**
+   * Changes the user's own state in the transaction that remembers the values' records: after any crash the state is what exactly the finished
+   * records made of it. Gets all values that go into one transaction, in the order in which they came here. Synchronous, and without other
+   * effects, for a transaction may be rolled back. What it throws errors the stream, and nothing of the transaction happened. Default: none.
+   * The state is read through the store: `offsets.state(name)`.
+   */
+  readonly apply?: ApplyState<T>;
   /** A word that is kept with the checkpoint of the value's partition. Default: what was there before. */
   readonly metadata?: string | ((value: T) => string);
   /** Writes at most this often. Default 0: as soon as the last write is done. A crash repeats what was not written; out of credit it writes all the same. */
@@ -25,7 +35,14 @@ export interface CommitOptions<T> {
   readonly everyRecords?: number;
 }
 
-const OPTIONS = { ordered: 'boolean', emit: ['passed', 'durable'], metadata: 'any', everyMs: 'count', everyRecords: 'positive' } as const;
+const OPTIONS = {
+  ordered: 'boolean',
+  emit: ['passed', 'durable'],
+  apply: 'function',
+  metadata: 'any',
+  everyMs: 'count',
+  everyRecords: 'positive',
+} as const;
 
 /**
  * Remembers which records are finished, and passes its values on unchanged.
@@ -94,6 +111,8 @@ class Committing<T extends Positioned | readonly Positioned[]> {
   }
 
   next(value: T): void {
+    // A source that emits while it is being subscribed to does not notice that nobody listens any more; nothing of that is finished here.
+    if (this.#subscriber.closed) return;
     const { metadata, emit } = this.#options;
     let word: string | undefined;
     try {
@@ -132,11 +151,31 @@ class Committing<T extends Positioned | readonly Positioned[]> {
   }
 
   #finish(value: T, word: string | undefined): void {
-    if (!Array.isArray(value)) {
-      this.#finishOne(value as Positioned, word);
-      return;
-    }
-    for (const positioned of value as readonly Positioned[]) this.#finishOne(positioned, word);
+    if (Array.isArray(value)) this.#finishTogether(value as T & readonly Positioned[], value as readonly Positioned[], word);
+    else if (this.#options.apply !== undefined) this.#finishTogether(value, [value as Positioned], word);
+    else this.#finishOne(value as Positioned, word);
+  }
+
+  /** In one transaction, and with what they change in the state. */
+  #finishTogether(value: T, all: readonly Positioned[], word: string | undefined): void {
+    const journals = new Set(all.map(({ [LANE]: lane }) => lane.journal));
+    for (const journal of journals) journal.hold();
+    const problem = this.#stage(value, all, [...journals]);
+    if (problem === undefined) for (const positioned of all) this.#finishOne(positioned, word);
+    else this.#subscriber.error(problem);
+    for (const journal of journals) journal.resume();
+  }
+
+  /** Why the value cannot be applied to the state, if it cannot. */
+  #stage(value: T, all: readonly Positioned[], [journal, ...others]: readonly Journal[]): KafkaRxError | undefined {
+    const { apply } = this.#options;
+    if (apply === undefined || journal === undefined) return undefined;
+    if (others.length > 0) return new OptionError('commit: `apply` cannot be atomic for an array of records from two sources.');
+    const lost = all.filter((positioned) => !isLive(positioned));
+    if (lost.length === 0) journal.stage(value, apply);
+    // What was lost is finished, and applied, by whoever has it now; but an array is applied as a whole or not at all.
+    else if (lost.length < all.length) return partlyLost(lost);
+    return undefined;
   }
 
   #finishOne(positioned: Positioned, word: string | undefined): void {
@@ -229,6 +268,14 @@ function waiting<T extends Positioned | readonly Positioned[]>(value: T): Waitin
 }
 
 const NOTHING: readonly Need[] = [];
+
+function partlyLost(lost: readonly Positioned[]): FencedError {
+  const partitions = lost.map(({ [LANE]: { topic, partition } }) => ({ topic, partition }));
+  return new FencedError(
+    'commit: an array of records was to be applied to the state, but some of its partitions were lost meanwhile; nothing of it was applied.',
+    partitions,
+  );
+}
 
 function isLive({ [LANE]: lane }: Positioned): boolean {
   return lane.live;

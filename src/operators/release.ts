@@ -40,6 +40,8 @@ export function release<T extends Positioned | readonly Positioned[]>(): MonoTyp
       subscriber.add(
         source.subscribe({
           next: (value) => {
+            // A source that emits while it is being subscribed to does not notice that nobody listens any more.
+            if (subscriber.closed) return;
             // Attached first: a source that ends inside this very `next` must know that somebody is here to finish the record.
             if (Array.isArray(value)) (value as readonly Positioned[]).forEach(attachTo);
             else attachTo(value as Positioned);

@@ -1,5 +1,8 @@
 import { InvalidRecordError } from '../errors.js';
+import type { Positioned } from '../position.js';
+import { LANE } from '../position.js';
 import type { KafkaRecord, ProducerHeaders, ProducerRecord } from '../record.js';
+import { TOPIC_NAME, isTopicName } from '../topicName.js';
 
 /** A record as the client takes it. */
 export interface Outgoing {
@@ -20,9 +23,18 @@ export function forward({ key, value, headers }: KafkaRecord<unknown, unknown>):
   return { key: key as Buffer | null, value: value as Buffer | null, headers };
 }
 
-/** Whether any broker would take it as the name of a topic. */
-export function isTopicName(topic: unknown): topic is string {
-  return typeof topic === 'string' && /^[a-zA-Z0-9._-]{1,249}$/.test(topic) && topic !== '.' && topic !== '..';
+/**
+ * A record that was spread over the one it was made of, `{ ...record, value }`, still says where that one came from. This is not where it is
+ * to go: it would come back to its own source for ever.
+ */
+function withoutOrigin({ topic, partition, timestamp, [LANE]: lane }: ProducerRecord & Positioned): Omit<ProducerRecord, 'value'> {
+  const moved = topic !== lane.topic;
+  return {
+    ...(moved && topic !== undefined ? { topic } : {}),
+    ...(partition !== undefined && partition !== lane.partition ? { partition } : {}),
+    // A record without a timestamp has -1.
+    ...(timestamp !== undefined && timestamp !== -1 ? { timestamp } : {}),
+  };
 }
 
 /**
@@ -36,13 +48,13 @@ export function outgoing(record: ProducerRecord, defaultTopic: () => string): Ou
       `an outgoing record is ${(record as unknown) === null ? 'null' : `of type ${typeof record}`}: give an object with a \`value\`, an array of them, or null for none.`,
     );
   }
-  const topic: unknown = record.topic ?? defaultTopic();
+  const { topic: own, partition, timestamp } = LANE in record ? withoutOrigin(record as ProducerRecord & Positioned) : record;
+  const topic: unknown = own ?? defaultTopic();
   if (!isTopicName(topic)) {
     throw new InvalidRecordError(
-      `an outgoing record has ${typeof topic === 'string' ? `the topic ${JSON.stringify(topic)}` : 'no topic'}: a topic has 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'.`,
+      `an outgoing record has ${typeof topic === 'string' ? `the topic ${JSON.stringify(topic)}` : 'no topic'}: a topic has ${TOPIC_NAME}.`,
     );
   }
-  const { partition, timestamp } = record;
   if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0 && partition <= MAX_PARTITION)) {
     throw new InvalidRecordError(`an outgoing record to ${topic} has no valid partition: a whole number from 0 up, or leave it out.`);
   }

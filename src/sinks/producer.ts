@@ -2,7 +2,8 @@ import type { DeliveryReport, Producer } from 'node-rdkafka';
 import { forwardEvents } from '../clientEvents.js';
 import { BrokerUnavailableError, ClientUnavailableError, ClosedError, DeliveryError } from '../errors.js';
 import type { Client, Kafka, Properties } from '../kafka.js';
-import { rdkafka } from '../rdkafka.js';
+import type { RdkafkaError } from '../rdkafka.js';
+import { codeOf, rdkafka } from '../rdkafka.js';
 import type { Delivery } from '../record.js';
 import type { Outgoing } from './outgoing.js';
 
@@ -45,6 +46,7 @@ interface Sent {
 
 /** The only place that knows node-rdkafka's producer. Records of one partition are written in the order in which they were sent. */
 export class ProducerClient implements Client {
+  readonly kind = 'sink';
   readonly #kafka: Kafka;
   readonly #name: string;
   readonly #onClosed: (error: ClosedError) => void;
@@ -263,23 +265,6 @@ const REASONS: ReadonlyMap<number, string> = new Map([
   [QUEUE_FULL, "it is larger than the client's whole queue, `queue.buffering.max.kbytes`"],
   [-150, 'the client has failed for good'],
 ]);
-
-interface RdkafkaError {
-  /** Always -1 in a report. */
-  readonly code: number;
-  readonly message: string;
-  /** `'local'` or `'broker'`. */
-  readonly origin: string;
-}
-
-let codes: ReadonlyMap<string, number> | undefined;
-
-/** Reports have lost librdkafka's error code, but not its text. */
-function codeOf(error: RdkafkaError): number {
-  const OfCode = error.constructor as new (code: number) => RdkafkaError;
-  codes ??= new Map(Object.values(rdkafka().CODES.ERRORS).map((code) => [new OfCode(code).message.toLowerCase(), code]));
-  return codes.get(`${error.origin}: ${error.message}`) ?? error.code;
-}
 
 interface NativeProducer {
   /** 0, or librdkafka's error code. */

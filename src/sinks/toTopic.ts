@@ -3,8 +3,9 @@ import { Observable, Subject, takeUntil } from 'rxjs';
 import { OptionError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import { checkOptions } from '../options.js';
+import { TOPIC_NAME, isTopicName } from '../topicName.js';
 import type { Delivery, KafkaRecord, ProducerRecord } from '../record.js';
-import { forward, isTopicName, outgoing } from './outgoing.js';
+import { forward, outgoing } from './outgoing.js';
 import { ProducerClient } from './producer.js';
 
 /** What one input becomes: one record, several, or none. */
@@ -69,9 +70,7 @@ export function toTopic<T, R = T>(
 ): OperatorFunction<T, R> {
   checkOptions('toTopic', options, OPTIONS);
   if (typeof topic !== 'function' && !isTopicName(topic)) {
-    throw new OptionError(
-      "toTopic: the second argument is a topic (1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'), or a function of the input that names one.",
-    );
+    throw new OptionError(`toTopic: the second argument is a topic (${TOPIC_NAME}), or a function of the input that names one.`);
   }
   if (typeof to !== 'function') throw new OptionError('toTopic: the third argument is a function of the input that gives what to write.');
   const topicOf = typeof topic === 'function' ? topic : (): string => topic;

@@ -1,15 +1,19 @@
 import type { Observable, ObservableInput, SchedulerLike, Subscription } from 'rxjs';
 import { BehaviorSubject, EMPTY, asyncScheduler, catchError, defer, ignoreElements, takeWhile, tap } from 'rxjs';
-import type { Checkpoint } from '../offsets/store.js';
-import type { Pace } from '../position.js';
+import type { ApplyWrite, Checkpoint } from '../offsets/store.js';
+import type { Pace, Positioned } from '../position.js';
+import { LANE } from '../position.js';
+import type { ApplyState } from '../state.js';
 import type { Demand } from './demand.js';
-import type { LaneOwner, PartitionLane } from './lane.js';
+import type { LaneOwner } from './lane.js';
+import { PartitionLane } from './lane.js';
+import { Staged } from './staged.js';
 
 /** What a checkpointer needs. */
 export interface CheckpointerOptions {
   readonly demand: Demand;
   /** Remembers checkpoints; emits those that were refused because a newer epoch exists. */
-  readonly write: (checkpoints: readonly Checkpoint[]) => ObservableInput<readonly Checkpoint[]>;
+  readonly write: (checkpoints: readonly Checkpoint[], apply: ApplyWrite | undefined) => ObservableInput<readonly Checkpoint[]>;
   /** A write failed: what it was to remember may or may not be on disk. Nothing is written after it. */
   readonly onFailure: (error: unknown) => void;
   /** These lanes were taken over by a newer epoch. */
@@ -31,6 +35,7 @@ export class Checkpointer implements LaneOwner {
   readonly #durable$ = new BehaviorSubject(0);
   /** The lanes with something new to write. */
   #dirty: PartitionLane[] = [];
+  #staged = new Staged();
   #ticket = 0;
   #records = 0;
   #bytes = 0;
@@ -85,10 +90,7 @@ export class Checkpointer implements LaneOwner {
     this.#records += records;
     this.#bytes += bytes;
     lane.ticket = this.#ticket;
-    if (!lane.dirty) {
-      lane.dirty = true;
-      this.#dirty.push(lane);
-    }
+    this.#markDirty(lane);
     if (this.#holds === 0 && !this.#writing) this.#schedule();
   }
 
@@ -96,7 +98,14 @@ export class Checkpointer implements LaneOwner {
     this.#options.demand.give(records, bytes);
   }
 
-  /** Starts no write until `resume`: a batch that is finished while it is being emitted goes into one. */
+  stage<T extends Positioned | readonly Positioned[]>(value: T, apply: ApplyState<T>): void {
+    this.#staged.add(value, apply);
+    // Also what was finished before, and is not to be written anew: its lane has to be in the transaction.
+    for (const { [LANE]: lane } of Array.isArray(value) ? (value as readonly Positioned[]) : [value as Positioned]) {
+      if (lane instanceof PartitionLane) this.#markDirty(lane);
+    }
+  }
+
   hold(): void {
     this.#holds += 1;
   }
@@ -119,6 +128,12 @@ export class Checkpointer implements LaneOwner {
         catchError(() => EMPTY),
       );
     });
+  }
+
+  #markDirty(lane: PartitionLane): void {
+    if (lane.dirty) return;
+    lane.dirty = true;
+    this.#dirty.push(lane);
   }
 
   #schedule(): void {
@@ -146,7 +161,9 @@ export class Checkpointer implements LaneOwner {
     const ticket = this.#ticket;
     const records = this.#records;
     const bytes = this.#bytes;
+    const staged = this.#staged;
     this.#dirty = [];
+    this.#staged = new Staged();
     this.#records = 0;
     this.#bytes = 0;
     let written: PartitionLane[] = [];
@@ -166,7 +183,13 @@ export class Checkpointer implements LaneOwner {
       done();
       return;
     }
-    defer(() => this.#options.write(written.map((lane) => lane.checkpoint()))).subscribe({
+    const apply = staged.isEmpty ? undefined : staged.applyTo(written, isOf);
+    defer(() =>
+      this.#options.write(
+        written.map((lane) => lane.checkpoint()),
+        apply,
+      ),
+    ).subscribe({
       next: (refused) => {
         if (refused.length === 0) return;
         const overtaken = written.filter((lane) => refused.some((checkpoint) => isOf(checkpoint, lane)));

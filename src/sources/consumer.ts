@@ -3,6 +3,7 @@ import { BrokerError, BrokerUnavailableError, OptionError, UnknownTopicError } f
 import type { Kafka, Properties } from '../kafka.js';
 import type { Position, TopicPartition } from '../position.js';
 import { forwardEvents } from '../clientEvents.js';
+import type { RdkafkaError } from '../rdkafka.js';
 import { rdkafka } from '../rdkafka.js';
 import type { Reader } from './reader.js';
 import { plainReader } from './reader.js';
@@ -230,12 +231,6 @@ class RdkafkaMember implements GroupMember {
       });
     });
   }
-}
-
-/** What node-rdkafka's errors look like; they are no instances of Error. */
-interface RdkafkaError {
-  readonly code: number;
-  readonly message: string;
 }
 
 interface NativeConsumer {

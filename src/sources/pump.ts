@@ -70,8 +70,9 @@ export class Pump {
 
   /** Goes on, if it can: credits have come back. */
   poke(): void {
-    if (!this.#started || this.#reading || this.#emitting || this.#stopped) return;
+    if (!this.#started || this.#emitting || this.#stopped) return;
     this.#emitBacklog();
+    if (this.#reading) return;
     const { demand } = this.#options;
     const free = this.#draining || this.#backlog.length > 0 ? 0 : demand.free;
     if (free <= 0) this.#sipLater();
@@ -150,10 +151,10 @@ export class Pump {
     });
   }
 
-  /** Lets the client gather the next batch while this one is emitted, if there is credit for both. */
+  /** Lets the client gather the next batch while this one is emitted, if there is credit for both, and it is known how large records are. */
   #readAhead(records: number): void {
     const free = this.#options.demand.free - records;
-    if (records === 0 || this.#stopped || this.#draining || this.#backlog.length > 0 || free < this.#enough) return;
+    if (records === 0 || this.#recordBytes === 0 || this.#draining || this.#backlog.length > 0 || free < this.#enough) return;
     this.#read(this.#batchSize(free), WAIT_MS);
   }
 

@@ -118,11 +118,20 @@ class MessageBatch implements Batch {
 const NO_HEADERS: Headers = Object.freeze([]);
 
 function toHeaders(headers: MessageHeader[]): Headers {
-  return headers.flatMap((header) => Object.entries(header).map(([name, value]) => [name, value as Buffer | null] as const));
+  return headers.map(headerOf);
+}
+
+/** Each is an object with one name; but one that is called `__proto__` has become the object's prototype. */
+function headerOf(header: MessageHeader): readonly [name: string, value: Buffer | null] {
+  for (const [name, value] of Object.entries(header)) return [name, value as Buffer | null];
+  return ['__proto__', Object.getPrototypeOf(header) as Buffer | null];
 }
 
 function headerBytes(headers: MessageHeader[]): number {
   let bytes = 0;
-  for (const header of headers) for (const name in header) bytes += name.length + (header[name]?.length ?? 0);
+  for (const header of headers) {
+    const [name, value] = headerOf(header);
+    bytes += name.length + (value?.length ?? 0);
+  }
   return bytes;
 }

@@ -21,6 +21,7 @@ import {
 } from 'rxjs';
 import { FencedError, UnknownTopicError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
+import type { Client } from '../kafka.js';
 import type { OffsetStore } from '../offsets/store.js';
 import type { TopicPartition } from '../position.js';
 import type { KafkaRecord } from '../record.js';
@@ -61,7 +62,8 @@ const PASSING = new Set([-185, -187, -193, -195, 5, 6, 7, 8, 9, 13, 14, 15, 16, 
  * Every rebalance is answered whatever the pipeline does: a revoked partition emits nothing more at once, and is given up when what is in
  * flight is finished and remembered, or when `drainTimeoutMs` is over. Leaving follows the same steps.
  */
-export class Session {
+export class Session implements Client {
+  readonly kind = 'source';
   readonly #options: SessionOptions;
   readonly #subscriber: Subscriber<KafkaRecord>;
   readonly #member: GroupMember;
@@ -96,8 +98,8 @@ export class Session {
     const scheduler = options.scheduler === undefined ? {} : { scheduler: options.scheduler };
     this.#checkpointer = new Checkpointer({
       demand: this.#demand,
-      write(checkpoints) {
-        return options.offsets.write(options.group, checkpoints);
+      write(checkpoints, apply) {
+        return options.offsets.write(options.group, checkpoints, apply);
       },
       onFailure: (error) => {
         this.#fail(error);

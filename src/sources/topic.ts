@@ -4,6 +4,7 @@ import type { Kafka } from '../kafka.js';
 import type { OffsetStore } from '../offsets/store.js';
 import { checkOptions } from '../options.js';
 import type { KafkaRecord } from '../record.js';
+import { TOPIC_NAME, isTopicName } from '../topicName.js';
 import { groupMember } from './consumer.js';
 import { Session } from './session.js';
 import type { SourceOptions } from './sourceOptions.js';
@@ -102,10 +103,8 @@ function checkTopics(topic: string | readonly string[] | RegExp): readonly (stri
   for (const name of topics as readonly unknown[]) {
     if (name instanceof RegExp && name.flags === '') continue;
     if (name instanceof RegExp) throw new OptionError(`fromTopic: a pattern of topics can have no flags, and ${name} has.`);
-    if (typeof name !== 'string' || !/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..') {
-      throw new OptionError(
-        `fromTopic: ${JSON.stringify(name)} is no name of a topic: those are 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'.`,
-      );
+    if (!isTopicName(name)) {
+      throw new OptionError(`fromTopic: ${JSON.stringify(name)} is no name of a topic: those are ${TOPIC_NAME}.`);
     }
   }
   return topics;

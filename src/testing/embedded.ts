@@ -1,6 +1,7 @@
 import type { Metadata, MetadataOptions, Producer, ProducerGlobalConfig } from 'node-rdkafka';
 import { ClientUnavailableError, OptionError } from '../errors.js';
 import { rdkafka } from '../rdkafka.js';
+import { isTopicName } from '../topicName.js';
 
 const TIMEOUT_MS = 10_000;
 
@@ -76,7 +77,7 @@ function checked(options: EmbeddedKafkaOptions): Required<EmbeddedKafkaOptions> 
   }
   if (!Array.isArray(topics)) throw new OptionError('embeddedKafka takes topics as an array of names.');
   for (const topic of topics as readonly unknown[]) {
-    if (typeof topic !== 'string' || !/^[a-zA-Z0-9._-]{1,249}$/.test(topic) || topic === '.' || topic === '..') {
+    if (!isTopicName(topic)) {
       throw new OptionError(
         `embeddedKafka cannot create the topic ${JSON.stringify(topic)}: a name has 1 to 249 letters, digits, ".", "_" or "-", and is not "." or "..".`,
       );
