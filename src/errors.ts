@@ -169,6 +169,23 @@ export class FencedError extends KafkaRxError {
   }
 }
 
+/** The source may emit nothing more before something is finished, and nothing was for `stallAfterMs`. */
+export class StalledError extends KafkaRxError {
+  /** The oldest open record of each partition, the partition with the most open records first. */
+  readonly positions: readonly Position[];
+  /** How many records are open. */
+  readonly open: number;
+  /** For how long nothing was finished. The oldest record is at least as old. */
+  readonly stalledMs: number;
+
+  constructor(message: string, options: { positions: readonly Position[]; open: number; stalledMs: number }) {
+    super(message, { code: 'STALLED' });
+    this.positions = options.positions;
+    this.open = options.open;
+    this.stalledMs = options.stalledMs;
+  }
+}
+
 /** An outgoing record cannot be sent as it is: nothing of its input was sent. */
 export class InvalidRecordError extends KafkaRxError {
   constructor(message: string, options: { cause?: unknown } = {}) {

@@ -106,6 +106,28 @@ describe('Pump', () => {
   );
 
   it(
+    'says that it stands still after as long as it was told, and not while anything is finished',
+    inVirtualTime(({ flush }) => {
+      const kafka = source({ maxRecords: 2 });
+      const lane = kafka.lane();
+      const stalledAt: number[] = [];
+      const onStall = (): void => {
+        stalledAt.push(asyncScheduler.now());
+      };
+      const { values$ } = pumping(kafka, log(rowsOf('abcdef')), [lane], { stallAfterMs: 5_000, onStall });
+      at(4_900, () => {
+        lane.finish(1);
+      });
+      const values = collect(values$, 12_000);
+      flush();
+      expect(values.join('')).toBe('abc');
+      // Four sips to the second; the first one after a record came back begins a new count.
+      expect(stalledAt[0]).toBeGreaterThan(4_900 + 5_000);
+      expect(stalledAt[0]).toBeLessThan(4_900 + 5_000 + 600);
+    }),
+  );
+
+  it(
     'emits what waits as soon as there is credit, also while a read is in flight',
     inVirtualTime(({ expectObservable }) => {
       const kafka = source({ maxBytes: 100 });

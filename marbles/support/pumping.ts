@@ -19,7 +19,12 @@ export interface Pumping {
   readonly errors: readonly ReadError[];
 }
 
-export function pumping(kafka: Source, reader: Log, lanes: readonly PartitionLane[]): Pumping {
+export function pumping(
+  kafka: Source,
+  reader: Log,
+  lanes: readonly PartitionLane[],
+  { stallAfterMs = Infinity, onStall = () => undefined }: { stallAfterMs?: number; onStall?: () => void } = {},
+): Pumping {
   const emitted$ = new Subject<KafkaRecord>();
   const fetching$ = new Subject<string>();
   const errors: ReadError[] = [];
@@ -32,6 +37,8 @@ export function pumping(kafka: Source, reader: Log, lanes: readonly PartitionLan
       emitted$.next(record);
     },
     onError: (error) => errors.push(error),
+    onStall,
+    stallAfterMs,
     pause: () => {
       fetching$.next('p');
     },

@@ -67,6 +67,21 @@ export function decodeCheckpoint(buffer: Buffer): CheckpointBody {
   return { epoch, frontier, runs, metadata };
 }
 
+/** `epoch u64 | crc32 u32` */
+export function encodeEpoch(epoch: number): Buffer {
+  const buffer = Buffer.allocUnsafe(12);
+  buffer.writeBigUInt64BE(BigInt(epoch));
+  buffer.writeUInt32BE(crc32(buffer.subarray(0, 8)), 8);
+  return buffer;
+}
+
+/** @throws {CodecError} for anything that `encodeEpoch` did not write. */
+export function decodeEpoch(buffer: Buffer): number {
+  if (buffer.length !== 12 || crc32(buffer.subarray(0, 8)) !== buffer.readUInt32BE(8))
+    throw new CodecError('corrupt', 'the checksum of the epoch does not match');
+  return Number(buffer.readBigUInt64BE());
+}
+
 function writeVarint(buffer: Buffer, value: number, at: number): number {
   if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no offset`);
   let rest = value;

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import type { TopicPartition } from '../position.js';
 
 const MAX_GROUP_BYTES = 1_024;
@@ -12,15 +13,20 @@ export function groupKey(group: string): Buffer {
   return key;
 }
 
-/** `length u16 | group | length u16 | topic | partition u32`: names are data here, never paths, and none is a prefix of another. */
+/**
+ * `length u16 | group | length u16 | topic | partition u32 | crc32 u32`: names are data here, never paths, and none is a prefix of another.
+ *
+ * The checksum is for a key that the disk has damaged. Nobody would ever ask for it, so the partition would seem to have no checkpoint.
+ */
 export function partitionKey(group: string, { topic, partition }: TopicPartition): Buffer {
   const prefix = groupKey(group);
   const name = Buffer.from(topic);
-  const key = Buffer.allocUnsafe(prefix.length + 2 + name.length + 4);
+  const key = Buffer.allocUnsafe(prefix.length + 2 + name.length + 8);
   let at = prefix.copy(key);
   at = key.writeUInt16BE(name.length, at);
   at += name.copy(key, at);
-  key.writeUInt32BE(partition, at);
+  at = key.writeUInt32BE(partition, at);
+  key.writeUInt32BE(crc32(key.subarray(0, at)), at);
   return key;
 }
 
@@ -33,4 +39,9 @@ export function parseKey(key: Buffer): TopicPartition & { readonly group: string
     topic: key.toString('utf8', groupEnd + 2, topicEnd),
     partition: key.readUInt32BE(topicEnd),
   };
+}
+
+/** Whether `partitionKey` made it. */
+export function isIntact(key: Buffer): boolean {
+  return key.length >= 12 && crc32(key.subarray(0, -4)) === key.readUInt32BE(key.length - 4);
 }

@@ -1,17 +1,8 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StoreCorruptError, StoreFormatError, StoreLostError } from '../errors.js';
+import { syncDirectory } from './directory.js';
 
 /** Says what a directory holds: once in a file beside the data, once inside the data. */
 export interface Manifest {
@@ -20,28 +11,24 @@ export interface Manifest {
   readonly id: string;
 }
 
+/** The one beside the data also says how its last owner left it. */
+export interface ManifestFile extends Manifest {
+  /**
+   * - `new`: it is being made. Nothing was ever promised, so it may be made again from the start.
+   * - `open`: somebody has it open, or was killed.
+   * - `closed`: `checksum` tells whether a single bit is other than it was left.
+   */
+  readonly state: 'new' | 'open' | 'closed';
+  /** The data has at least this transaction: an older copy of it does not go with this file. */
+  readonly transaction: number;
+  /** CRC-32 of all pages in use. */
+  readonly checksum?: number;
+}
+
 export const FORMAT = 1;
 
-/** So much space is filled before the first use that ordinary offsets never need the disk to have more. */
-const PRESIZED_BYTES = 1024 * 1024;
-
-/**
- * Looks at the files before LMDB does, because a file that is none of its own crashes the process.
- *
- * Answers the manifest file, or nothing for a store that is yet to be made.
- */
-export function preflight(directory: string): Manifest | undefined {
-  const manifest = readManifestFile(directory);
-  const data = join(directory, 'data.mdb');
-  if (!existsSync(data)) {
-    if (manifest === undefined) return undefined;
-    throw new StoreLostError(
-      `${directory} held offsets (store ${manifest.id}), but data.mdb is gone. Restore it from a backup; or, if the offsets may be forgotten, delete the whole directory.`,
-      { path: directory },
-    );
-  }
-  checkData(directory, data, manifest !== undefined);
-  return manifest;
+export function newManifest(): ManifestFile {
+  return { format: FORMAT, id: randomUUID(), state: 'new', transaction: 0 };
 }
 
 /** The store's own manifest must be the file's. */
@@ -60,14 +47,14 @@ export function checkManifest(directory: string, file: Manifest | undefined, sto
   }
 }
 
-export function parseManifest(directory: string, text: string): Manifest {
+export function parseManifest(directory: string, text: string): ManifestFile {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
   } catch (cause) {
     throw new StoreCorruptError(`${directory}: the manifest cannot be read. Restore it from a backup.`, { path: directory, cause });
   }
-  const { format, id } = Object(parsed) as Partial<Manifest>;
+  const { format, id, state = 'open', transaction = 0, checksum } = Object(parsed) as Partial<ManifestFile>;
   if (typeof format === 'number' && format > FORMAT) {
     throw new StoreFormatError(
       `${directory} was written by a newer version of kafka-rx (format ${format}, this one knows ${FORMAT}): upgrade.`,
@@ -76,39 +63,13 @@ export function parseManifest(directory: string, text: string): Manifest {
       },
     );
   }
-  if (typeof format !== 'number' || typeof id !== 'string')
+  const known = ['new', 'open', 'closed'].includes(state) && typeof transaction === 'number' && typeof (checksum ?? 0) === 'number';
+  if (typeof format !== 'number' || typeof id !== 'string' || !known)
     throw new StoreCorruptError(`${directory}: the manifest is none of ours. Restore it from a backup.`, { path: directory });
-  return { format, id };
+  return { format, id, state, transaction, ...(checksum !== undefined && { checksum }) };
 }
 
-/** Written whole or not at all, and on disk when this returns. */
-export function writeManifestFile(directory: string, manifest: Manifest): void {
-  const path = join(directory, 'manifest.json');
-  const draft = `${path}.new`;
-  const file = openSync(draft, 'w', 0o600);
-  writeSync(file, `${JSON.stringify(manifest)}\n`);
-  fsyncSync(file);
-  closeSync(file);
-  renameSync(draft, path);
-  const folder = openSync(directory, 'r');
-  fsyncSync(folder);
-  closeSync(folder);
-}
-
-/** Fills the data file up with zeros that are on disk: LMDB must never be the one to find out that the disk is full. */
-export function presize(directory: string): void {
-  const file = openSync(join(directory, 'data.mdb'), 'a');
-  try {
-    const { size } = fstatSync(file);
-    if (size >= PRESIZED_BYTES) return;
-    writeFileSync(file, Buffer.alloc(PRESIZED_BYTES - size));
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function readManifestFile(directory: string): Manifest | undefined {
+export function readManifestFile(directory: string): ManifestFile | undefined {
   let text: string;
   try {
     text = readFileSync(join(directory, 'manifest.json'), 'utf8');
@@ -119,38 +80,17 @@ function readManifestFile(directory: string): Manifest | undefined {
   return parseManifest(directory, text);
 }
 
-/** Each of the first two pages of an LMDB file is a meta page; what LMDB does not check itself, or dies of, is checked here. */
-function checkData(directory: string, data: string, known: boolean): void {
-  const damaged = (what: string): StoreCorruptError =>
-    new StoreCorruptError(`${directory}: data.mdb ${what}. Restore the whole directory from a backup.`, { path: directory });
-  const file = openSync(data, 'r');
+/** Written whole or not at all, and on disk when this returns. */
+export function writeManifestFile(directory: string, manifest: ManifestFile): void {
+  const path = join(directory, 'manifest.json');
+  const draft = `${path}.new`;
+  const file = openSync(draft, 'w', 0o600);
   try {
-    const { size } = fstatSync(file);
-    if (size === 0 && known)
-      throw new StoreLostError(`${directory} held offsets, but data.mdb is empty. Restore it from a backup.`, { path: directory });
-    if (size === 0) return;
-    const first = readMeta(file, 0);
-    const second = first && readMeta(file, first.pageBytes);
-    if (first === undefined || second?.pageBytes !== first.pageBytes) throw damaged('is no LMDB file, or its first pages are damaged');
-    const lastPage = Math.max(first.lastPage, second.lastPage);
-    // LMDB may leave free pages at the end unwritten, but not where the file was filled up.
-    if (known && size < Math.min((lastPage + 1) * first.pageBytes, PRESIZED_BYTES)) throw damaged('is cut off');
+    writeFileSync(file, `${JSON.stringify(manifest)}\n`);
+    fsyncSync(file);
   } finally {
     closeSync(file);
   }
+  renameSync(draft, path);
+  syncDirectory(directory);
 }
-
-/** A meta page in the machine's own byte order, as LMDB writes it; or nothing, if there is none at this place. */
-function readMeta(file: number, at: number): { readonly pageBytes: number; readonly lastPage: number } | undefined {
-  const bytes = new ArrayBuffer(META_BYTES);
-  if (readSync(file, new Uint8Array(bytes), 0, META_BYTES, at) < META_BYTES) return undefined;
-  const word = new Uint32Array(bytes);
-  const isMeta = new Uint16Array(bytes)[9] === META_FLAG && word[6] === LMDB_MAGIC && word[7] === LMDB_VERSION;
-  const pageBytes = word[12] as number;
-  return isMeta && pageBytes >= META_BYTES ? { pageBytes, lastPage: Number(new BigUint64Array(bytes)[18]) } : undefined;
-}
-
-const META_BYTES = 168;
-const META_FLAG = 8;
-const LMDB_MAGIC = 0xbeefc0de;
-const LMDB_VERSION = 2;

@@ -11,6 +11,7 @@ export class Demand {
   #records = 0;
   #bytes = 0;
   #starved = false;
+  #given = 0;
   readonly #onRelief: () => void;
 
   constructor({ maxRecords, maxBytes, onRelief }: { maxRecords: number; maxBytes: number; onRelief: () => void }) {
@@ -27,6 +28,11 @@ export class Demand {
   /** How many bytes are out. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** How many records have come back, ever. */
+  get given(): number {
+    return this.#given;
   }
 
   /** How many records may go out now. */
@@ -54,6 +60,7 @@ export class Demand {
   give(records: number, bytes: number): void {
     if (records === 0) return;
     this.#records -= records;
+    this.#given += records;
     this.#bytes -= bytes;
     this.#starved = false;
     this.#onRelief();

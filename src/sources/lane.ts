@@ -76,6 +76,11 @@ export class PartitionLane implements Lane {
     return this.#open.top;
   }
 
+  /** The lowest offset that is open, or `top` if none is. */
+  get oldest(): number {
+    return this.#open.first;
+  }
+
   /** Whether records of this partition may still be emitted. */
   get emitting(): boolean {
     return this.#emitting;

@@ -14,6 +14,9 @@ export interface PumpOptions {
   readonly laneOf: (topic: string, partition: number) => PartitionLane | undefined;
   readonly emit: (record: KafkaRecord) => void;
   readonly onError: (error: ReadError) => void;
+  /** Out of credit, and nothing has come back for `stallAfterMs`. */
+  readonly onStall: () => void;
+  readonly stallAfterMs: number;
   /** Throws the prefetched records away and fetches no more: for long droughts only. */
   readonly pause: () => void;
   readonly resume: () => void;
@@ -45,6 +48,9 @@ export class Pump {
   /** Records that were read but found no credit. */
   #backlog: { readonly batch: Batch; row: number }[] = [];
   #sipped = 0;
+  /** How many sips ago something came back, and how much had by then. */
+  #dry = 0;
+  #given = 0;
   #paused = false;
   #reading = false;
   #emitting = false;
@@ -103,8 +109,17 @@ export class Pump {
   /** A sip that is due stays due: credits that trickle in must not put it off for ever. */
   #sipLater(): void {
     this.#sip ??= this.#scheduler.schedule(() => {
-      this.#read(1, 0);
+      this.#checkStall();
+      if (!this.#stopped) this.#read(1, 0);
     }, SIP_MS);
+  }
+
+  /** Sips are counted, for a clock may be set while they are waited for. */
+  #checkStall(): void {
+    const { demand, stallAfterMs, onStall } = this.#options;
+    this.#dry = this.#given === demand.given ? this.#dry + 1 : 0;
+    this.#given = demand.given;
+    if (this.#dry * SIP_MS >= stallAfterMs && !this.#draining) onStall();
   }
 
   #gatherLater(): void {

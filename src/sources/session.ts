@@ -19,7 +19,7 @@ import {
   tap,
   timer,
 } from 'rxjs';
-import { FencedError, UnknownTopicError } from '../errors.js';
+import { FencedError, StalledError, UnknownTopicError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
 import type { Client } from '../kafka.js';
 import type { OffsetStore } from '../offsets/store.js';
@@ -132,6 +132,10 @@ export class Session implements Client {
       onError: (error) => {
         this.#readFailed(error);
       },
+      onStall: () => {
+        this.#stalled();
+      },
+      stallAfterMs: options.source.stallAfterMs,
       pause: () => {
         this.#member.pause(this.#lanes.all());
       },
@@ -332,6 +336,23 @@ export class Session implements Client {
     } else {
       this.#fail(brokerError(error.code === AUTO_OFFSET_RESET ? 'a position is no longer in the log' : 'reading failed', error));
     }
+  }
+
+  #stalled(): void {
+    const { maxInFlight, maxInFlightBytes, stallAfterMs } = this.#options.source;
+    const lanes = this.#lanes.all().sort((a, b) => b.records - a.records);
+    const positions = lanes.filter(({ records }) => records > 0).map((lane) => ({ ...name(lane), offset: lane.oldest }));
+    const [oldest] = positions;
+    const { records, bytes } = this.#demand;
+    const where = oldest === undefined ? 'none is known' : `the oldest of ${oldest.topic}/${oldest.partition} is at ${oldest.offset}`;
+    this.#fail(
+      new StalledError(
+        `${records} records (${bytes} bytes) are open, as many as \`maxInFlight\` (${maxInFlight}) or \`maxInFlightBytes\` (${maxInFlightBytes}) allow, and none was ` +
+          `finished for ${stallAfterMs} ms; ${where}. If an operator drops records (filter, distinctUntilChanged, throttleTime), use filterValue, or ` +
+          'commit({ ordered: true }). If one collects more than that before it emits (bufferCount), raise `maxInFlight`. If the work is only slow, raise `stallAfterMs`.',
+        { positions, open: records, stalledMs: stallAfterMs },
+      ),
+    );
   }
 
   #afterRead(): Observable<never> {

@@ -30,6 +30,11 @@ export interface SourceOptions {
    * Longer holds up the whole group's rebalance; what is not finished by then comes again.
    */
   readonly drainTimeoutMs?: number;
+  /**
+   * How long the source may be out of credit while nothing is finished, before it errors with a `StalledError` that says which records are open
+   * and what to do. Default 300,000 ms. Shorter than a single record's work may take, it ends a stream that is only slow; `Infinity` waits for ever.
+   */
+  readonly stallAfterMs?: number;
   /** Ends the source gracefully when it aborts: what is in flight flows out and is committed, then the stream completes. Default: none. */
   readonly signal?: AbortSignal;
   /** More settings for this source's client, under librdkafka's names. Default: none. Those that would break a promise are refused. */
@@ -51,6 +56,7 @@ export const SOURCE_OPTIONS: Readonly<Record<keyof SourceOptions, OptionKind>> =
   onOutOfRange: ['fail', 'earliest', 'latest'],
   readCommitted: 'boolean',
   drainTimeoutMs: 'count',
+  stallAfterMs: 'positive',
   signal: 'signal',
   properties: 'object',
   topicProperties: 'object',
@@ -88,6 +94,7 @@ export function resolveSourceOptions(where: string, options: SourceOptions): Res
     onOutOfRange: options.onOutOfRange ?? 'fail',
     readCommitted: options.readCommitted ?? true,
     drainTimeoutMs: options.drainTimeoutMs ?? 5_000,
+    stallAfterMs: options.stallAfterMs ?? 300_000,
     properties: { ...options.properties },
     topicProperties: { ...options.topicProperties },
     ...(signal === undefined ? {} : { signal }),

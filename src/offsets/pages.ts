@@ -1,0 +1,76 @@
+import { readSync } from 'node:fs';
+
+/** What LMDB writes at the start of its file, twice: where the trees begin, as of the last transaction and of the one before. */
+export interface Meta {
+  readonly pageBytes: number;
+  readonly mapBytes: number;
+  /** The last page in use. */
+  readonly lastPage: number;
+  readonly transaction: number;
+  /** The tree of free pages. */
+  readonly free: Tree;
+  /** The tree of tables. */
+  readonly main: Tree;
+}
+
+export interface Tree {
+  readonly flags: number;
+  readonly depth: number;
+  readonly branchPages: number;
+  readonly leafPages: number;
+  readonly overflowPages: number;
+  readonly entries: number;
+  /** `undefined` for an empty one. */
+  readonly root: number | undefined;
+}
+
+export const HEAD_BYTES = 24;
+export const TREE_BYTES = 48;
+const META_BYTES = 168;
+const META_FLAG = 8;
+const LMDB_MAGIC = 0xbeefc0de;
+const LMDB_VERSION = 2;
+
+/** A tree as it stands in a meta page, or in the place of a table's value. */
+export function readTree(bytes: Buffer, at: number): Tree {
+  const root = bytes.readBigUInt64LE(at + 40);
+  const number = (offset: number): number => Number(bytes.readBigUInt64LE(at + offset));
+  return {
+    flags: bytes.readUInt16LE(at + 4),
+    depth: bytes.readUInt16LE(at + 6),
+    branchPages: number(8),
+    leafPages: number(16),
+    overflowPages: number(24),
+    entries: number(32),
+    root: root === 0xffff_ffff_ffff_ffffn ? undefined : Number(root),
+  };
+}
+
+/** Both meta pages, or nothing if the file does not begin with them. */
+export function readMetas(file: number): readonly [Meta, Meta] | undefined {
+  const first = readMeta(file, 0);
+  const second = first && readMeta(file, first.pageBytes);
+  return first !== undefined && second?.pageBytes === first.pageBytes ? [first, second] : undefined;
+}
+
+/** The one that LMDB goes by. */
+export function newest([first, second]: readonly [Meta, Meta]): Meta {
+  return second.transaction > first.transaction ? second : first;
+}
+
+function readMeta(file: number, at: number): Meta | undefined {
+  const bytes = Buffer.alloc(META_BYTES);
+  if (readSync(file, bytes, 0, META_BYTES, at) < META_BYTES) return undefined;
+  const isMeta =
+    bytes.readUInt16LE(18) === META_FLAG && bytes.readUInt32LE(24) === LMDB_MAGIC && bytes.readUInt32LE(28) === LMDB_VERSION;
+  const pageBytes = bytes.readUInt32LE(48);
+  if (!isMeta || pageBytes < 512 || pageBytes > 65_536 || (pageBytes & (pageBytes - 1)) !== 0) return undefined;
+  return {
+    pageBytes,
+    mapBytes: Number(bytes.readBigUInt64LE(40)),
+    free: readTree(bytes, 48),
+    main: readTree(bytes, 96),
+    lastPage: Number(bytes.readBigUInt64LE(144)),
+    transaction: Number(bytes.readBigUInt64LE(152)),
+  };
+}
