@@ -1,4 +1,4 @@
-import type { Position, TopicPartition } from './position.js';
+import type { Position, StaleState, TopicPartition } from './position.js';
 
 /** What happens beside the records. */
 export type KafkaEvent =
@@ -21,8 +21,8 @@ export type KafkaEvent =
       readonly from: number;
       readonly to: number;
     }
-  /** A newer epoch exists, so a checkpoint of these was refused. */
-  | { readonly type: 'stale'; readonly group: string; readonly partitions: readonly TopicPartition[] }
+  /** Others worked on these partitions since this store had them: the source goes on at the group's frontier, and the state here is out of date. */
+  | { readonly type: 'stale'; readonly group: string; readonly partitions: readonly StaleState[] }
   /** librdkafka's statistics, parsed; on if `properties` set `statistics.interval.ms`. */
   | { readonly type: 'stats'; readonly client: string; readonly stats: unknown }
   /** A broker slows a client down by quota. */

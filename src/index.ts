@@ -17,8 +17,9 @@ export type { Outgoings, ToTopicOptions } from './sinks/toTopic.js';
 
 export { openOffsets } from './offsets/lmdb.js';
 export type { OpenOffsetsOptions } from './offsets/lmdb.js';
+export { groupOffsets } from './offsets/group.js';
 export { memoryOffsets } from './offsets/memory.js';
-export type { ApplyWrite, Checkpoint, Claim, OffsetStore } from './offsets/store.js';
+export type { ApplyWrite, Checkpoint, Claim, GroupCommits, OffsetStore } from './offsets/store.js';
 export type { ApplyState, StateKey, StateKeyPart, StateRange, StateReader, StateTable, StateTransaction } from './state.js';
 
 export { drain } from './drain.js';
@@ -26,6 +27,6 @@ export type { DrainOptions } from './drain.js';
 
 export { detach } from './record.js';
 export type { Delivery, Headers, KafkaRecord, ProducerHeaders, ProducerRecord } from './record.js';
-export type { Position, Positioned, TopicPartition } from './position.js';
+export type { Position, Positioned, StaleState, TopicPartition } from './position.js';
 
 export * from './errors.js';

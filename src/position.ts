@@ -12,6 +12,14 @@ export interface Position extends TopicPartition {
   readonly offset: number;
 }
 
+/** A partition that others worked on: the group is further than what is remembered here. */
+export interface StaleState extends TopicPartition {
+  /** The frontier that is remembered here, if any is. */
+  readonly local: number | undefined;
+  /** The frontier of the group, where the source goes on. */
+  readonly committed: number;
+}
+
 /**
  * The key under which a value carries its lane.
  *

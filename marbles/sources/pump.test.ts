@@ -128,6 +128,21 @@ describe('Pump', () => {
   );
 
   it(
+    'polls often while an answer is awaited that only a poll brings',
+    inVirtualTime(({ expectObservable }) => {
+      const kafka = source({ maxRecords: 1 });
+      const reader = log(rowsOf('abc'));
+      const { values$ } = pumping(kafka, reader, [kafka.lane()], { awaitsAnswer: () => asyncScheduler.now() < 10 });
+      const unsub = ' 300ms !';
+      const values = '-a';
+      const reads = ' 1-----1-----1 250ms 1';
+
+      expectObservable(reader.reads$, unsub).toBe(reads);
+      expectObservable(values$, unsub).toBe(values);
+    }),
+  );
+
+  it(
     'emits what waits as soon as there is credit, also while a read is in flight',
     inVirtualTime(({ expectObservable }) => {
       const kafka = source({ maxBytes: 100 });

@@ -23,7 +23,11 @@ export function pumping(
   kafka: Source,
   reader: Log,
   lanes: readonly PartitionLane[],
-  { stallAfterMs = Infinity, onStall = () => undefined }: { stallAfterMs?: number; onStall?: () => void } = {},
+  {
+    stallAfterMs = Infinity,
+    onStall = () => undefined,
+    awaitsAnswer = () => false,
+  }: { stallAfterMs?: number; onStall?: () => void; awaitsAnswer?: () => boolean } = {},
 ): Pumping {
   const emitted$ = new Subject<KafkaRecord>();
   const fetching$ = new Subject<string>();
@@ -39,6 +43,7 @@ export function pumping(
     onError: (error) => errors.push(error),
     onStall,
     stallAfterMs,
+    awaitsAnswer,
     pause: () => {
       fetching$.next('p');
     },

@@ -1,5 +1,5 @@
 import type { ObservableInput } from 'rxjs';
-import type { TopicPartition } from '../position.js';
+import type { Position, TopicPartition } from '../position.js';
 import type { StateKey, StateReader, StateTransaction } from '../state.js';
 
 /**
@@ -27,6 +27,14 @@ export interface Claim extends TopicPartition {
   readonly epoch: number;
   /** What is remembered, or `undefined` if the partition was never committed. */
   readonly checkpoint: Checkpoint | undefined;
+}
+
+/** What a store that keeps offsets in the group itself asks of the group's member. */
+export interface GroupCommits {
+  /** Rejects if the group does not take them. */
+  commit(positions: readonly Position[]): Promise<void>;
+  /** What the group has committed; partitions of which it has nothing are left out. */
+  committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]>;
 }
 
 /**
@@ -61,6 +69,9 @@ export interface OffsetStore {
    * @throws {OptionError} if this store keeps no state.
    */
   state<V, K extends StateKey = string>(name: string): StateReader<V, K>;
+
+  /** For a store that keeps offsets in the group itself: the store as one member of it sees it. `kafka` is the one that the source was opened with. */
+  forMember?(member: GroupCommits, kafka: object): OffsetStore;
 
   /** Waits for the write in flight and lets go of the store. Calling it again gives the same promise. */
   close(): Promise<void>;

@@ -35,6 +35,12 @@ export interface GroupMember {
   unassign(partitions: readonly TopicPartition[]): void;
   pause(partitions: readonly TopicPartition[]): void;
   resume(partitions: readonly TopicPartition[]): void;
+  /** Commits offsets to the group. Rejects if the group does not take them, as from a member that it has put out. */
+  commit(positions: readonly Position[]): Promise<void>;
+  /** Whether the group has yet to answer a commit: its answers come with reads. */
+  readonly committing: boolean;
+  /** What the group has committed of these partitions; those of which it has nothing are left out. */
+  committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]>;
   watermarks(partition: TopicPartition): Promise<Watermarks>;
   /** The first offset at or after a time, or `OFFSET_END`. */
   offsetAt(partition: TopicPartition, timestamp: number): Promise<number>;
@@ -72,6 +78,8 @@ class RdkafkaMember implements GroupMember {
   #protocol: 'EAGER' | 'COOPERATIVE' = 'COOPERATIVE';
   /** A question of the group that has not been answered yet. */
   #asked: readonly TopicPartition[] | undefined;
+  /** Commits that the group has not answered yet, in their order. */
+  readonly #commits: ((error: RdkafkaError | undefined) => void)[] = [];
   #connected = false;
   #connecting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -82,6 +90,9 @@ class RdkafkaMember implements GroupMember {
     this.#options = options;
     this.#consumer = createConsumer(kafka, options, (error, partitions) => {
       this.#rebalance(listener, error, partitions);
+    });
+    this.#consumer.on('offset.commit', (error: RdkafkaError | null | undefined) => {
+      this.#commits.shift()?.(error ?? undefined);
     });
     forwardEvents(kafka, this.#consumer, `consumer of ${options.group}`);
     const native = this.#consumer.getClient() as NativeConsumer;
@@ -138,6 +149,34 @@ class RdkafkaMember implements GroupMember {
   resume(partitions: readonly TopicPartition[]): void {
     this.#consumer.resume(partitions.map(bare));
     for (const partition of partitions) this.#wake(partition);
+  }
+
+  get committing(): boolean {
+    return this.#commits.length > 0;
+  }
+
+  commit(positions: readonly Position[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#commits.push((error) => {
+        if (error === undefined) resolve();
+        else reject(brokerError(`could not commit to group ${this.#options.group}`, error));
+      });
+      try {
+        this.#consumer.commit(positions.map(({ topic, partition, offset }) => ({ topic, partition, offset })));
+      } catch (error) {
+        this.#commits.pop();
+        reject(brokerError(`could not commit to group ${this.#options.group}`, error as RdkafkaError));
+      }
+    });
+  }
+
+  committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]> {
+    return new Promise((resolve, reject) => {
+      this.#consumer.committed(partitions.map(bare), QUERY_TIMEOUT_MS, (error, offsets) => {
+        if (error as unknown) reject(brokerError(`could not look up what group ${this.#options.group} has committed`, error));
+        else resolve(offsets.filter((found): found is Position => 'offset' in found && found.offset >= 0));
+      });
+    });
   }
 
   watermarks({ topic, partition }: TopicPartition): Promise<Watermarks> {
@@ -257,6 +296,7 @@ function createConsumer(
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,
     'rebalance_cb': rebalance,
+    'offset_commit_cb': true,
   };
   // Out of range is decided here, by `onOutOfRange`, and never silently by the client.
   const topicSettings = { ...kafka.topicProperties, ...options.topicProperties, 'auto.offset.reset': 'error' };

@@ -17,6 +17,8 @@ export interface PumpOptions {
   /** Out of credit, and nothing has come back for `stallAfterMs`. */
   readonly onStall: () => void;
   readonly stallAfterMs: number;
+  /** Whether an answer is awaited that only a poll brings. */
+  readonly awaitsAnswer: () => boolean;
   /** Throws the prefetched records away and fetches no more: for long droughts only. */
   readonly pause: () => void;
   readonly resume: () => void;
@@ -31,6 +33,8 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 const WAIT_MS = 100;
 /** How often to poll while out of credit: it keeps the membership, and lets rebalances through. */
 const SIP_MS = 250;
+/** How often, while an answer is awaited. */
+const AWAITING_SIP_MS = 5;
 /** How long to let credits gather before reading for a few. */
 const GATHER_MS = 1;
 /** After so many sipped records that found no credit (a drought of a quarter of a minute), fetching is paused. */
@@ -48,8 +52,8 @@ export class Pump {
   /** Records that were read but found no credit. */
   #backlog: { readonly batch: Batch; row: number }[] = [];
   #sipped = 0;
-  /** How many sips ago something came back, and how much had by then. */
-  #dry = 0;
+  /** For how long nothing has come back, and how much had by then. */
+  #dryMs = 0;
   #given = 0;
   #paused = false;
   #reading = false;
@@ -108,18 +112,20 @@ export class Pump {
 
   /** A sip that is due stays due: credits that trickle in must not put it off for ever. */
   #sipLater(): void {
-    this.#sip ??= this.#scheduler.schedule(() => {
-      this.#checkStall();
+    if (this.#sip !== undefined) return;
+    const ms = this.#options.awaitsAnswer() ? AWAITING_SIP_MS : SIP_MS;
+    this.#sip = this.#scheduler.schedule(() => {
+      this.#checkStall(ms);
       if (!this.#stopped) this.#read(1, 0);
-    }, SIP_MS);
+    }, ms);
   }
 
-  /** Sips are counted, for a clock may be set while they are waited for. */
-  #checkStall(): void {
+  /** Adds up how long was waited, for a clock may be set meanwhile. */
+  #checkStall(waitedMs: number): void {
     const { demand, stallAfterMs, onStall } = this.#options;
-    this.#dry = this.#given === demand.given ? this.#dry + 1 : 0;
+    this.#dryMs = this.#given === demand.given ? this.#dryMs + waitedMs : 0;
     this.#given = demand.given;
-    if (this.#dry * SIP_MS >= stallAfterMs && !this.#draining) onStall();
+    if (this.#dryMs >= stallAfterMs && !this.#draining) onStall();
   }
 
   #gatherLater(): void {

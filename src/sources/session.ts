@@ -13,6 +13,7 @@ import {
   from,
   ignoreElements,
   merge,
+  of,
   race,
   subscribeOn,
   take,
@@ -22,8 +23,8 @@ import {
 import { FencedError, StalledError, UnknownTopicError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
 import type { Client } from '../kafka.js';
-import type { OffsetStore } from '../offsets/store.js';
-import type { TopicPartition } from '../position.js';
+import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from '../offsets/store.js';
+import type { StaleState, TopicPartition } from '../position.js';
 import type { KafkaRecord } from '../record.js';
 import { Checkpointer } from './checkpointer.js';
 import type { GroupMember, RebalanceListener } from './consumer.js';
@@ -31,16 +32,22 @@ import { brokerError } from './consumer.js';
 import { Demand } from './demand.js';
 import { PartitionLane } from './lane.js';
 import { Lanes } from './lanes.js';
+import { Mirror } from './mirror.js';
 import { Pump } from './pump.js';
 import type { ReadError } from './reader.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 import type { Start } from './starts.js';
+import { upToDate } from './stale.js';
 import { starts } from './starts.js';
 
 /** What one subscription to a consumer group is made of. */
 export interface SessionOptions {
   readonly group: string;
-  readonly offsets: OffsetStore;
+  /** The store, as this member of the group sees it. */
+  readonly offsets: (member: GroupMember) => OffsetStore;
+  /** Whether the group's committed offsets follow the store. */
+  readonly mirror: boolean;
+  readonly onStateStale: (partitions: readonly StaleState[]) => void | PromiseLike<void>;
   readonly source: ResolvedSourceOptions;
   readonly member: (listener: RebalanceListener) => GroupMember;
   readonly emit: (event: KafkaEvent) => void;
@@ -67,6 +74,8 @@ export class Session implements Client {
   readonly #options: SessionOptions;
   readonly #subscriber: Subscriber<KafkaRecord>;
   readonly #member: GroupMember;
+  readonly #offsets: OffsetStore;
+  readonly #mirror: Mirror;
   readonly #demand: Demand;
   readonly #checkpointer: Checkpointer;
   readonly #pump: Pump;
@@ -98,9 +107,7 @@ export class Session implements Client {
     const scheduler = options.scheduler === undefined ? {} : { scheduler: options.scheduler };
     this.#checkpointer = new Checkpointer({
       demand: this.#demand,
-      write(checkpoints, apply) {
-        return options.offsets.write(options.group, checkpoints, apply);
-      },
+      write: (checkpoints, apply) => this.#write(checkpoints, apply),
       onFailure: (error) => {
         this.#fail(error);
       },
@@ -121,6 +128,14 @@ export class Session implements Client {
         this.#rebalances$.next(this.#revoke(partitions));
       },
     });
+    this.#offsets = options.offsets(this.#member);
+    this.#mirror = new Mirror({
+      commit: (positions) => this.#member.commit(positions),
+      onError: (error) => {
+        options.emit({ type: 'error', client: `consumer of ${options.group}`, error: error as Error });
+      },
+      ...scheduler,
+    });
     this.#pump = new Pump({
       reader: this.#member.reader,
       demand: this.#demand,
@@ -136,6 +151,7 @@ export class Session implements Client {
         this.#stalled();
       },
       stallAfterMs: options.source.stallAfterMs,
+      awaitsAnswer: () => this.#member.committing,
       pause: () => {
         this.#member.pause(this.#lanes.all());
       },
@@ -189,18 +205,35 @@ export class Session implements Client {
     this.#subscriber.error(error);
   }
 
+  #write(checkpoints: readonly Checkpoint[], apply: ApplyWrite | undefined): Observable<readonly Checkpoint[]> {
+    const { group, mirror } = this.#options;
+    let refused: readonly Checkpoint[] = [];
+    return from(this.#offsets.write(group, checkpoints, apply)).pipe(
+      tap({
+        next: (found) => {
+          refused = found;
+        },
+        // The store first, the mirror second: it may lag, and never leads.
+        complete: () => {
+          if (mirror) this.#mirror.note(checkpoints.filter((checkpoint) => !refused.includes(checkpoint)));
+        },
+      }),
+    );
+  }
+
   #assign(partitions: readonly TopicPartition[]): Observable<never> {
-    const { offsets, group, source, emit } = this.#options;
+    const { group, source, emit } = this.#options;
     return defer(() => {
       // Leaving already: what is given now will be given back in a moment.
       if (this.#stopped) throw new Error('leaving');
-      return from(offsets.claim(group, partitions));
+      return from(this.#offsets.claim(group, partitions));
     }).pipe(
+      concatMap((claims) => this.#upToDate(claims)),
       concatMap((claims) => starts(claims, this.#member, source, emit, group)),
       concatMap((found) => {
         const chosen = found.filter((start) => start.chosen).map((start) => start.checkpoint);
         if (chosen.length === 0) return [found];
-        return concat(from(offsets.reset(group, chosen)).pipe(ignoreElements()), [found]);
+        return concat(from(this.#offsets.reset(group, chosen)).pipe(ignoreElements()), [found]);
       }),
       tap((found) => {
         this.#begin(found);
@@ -211,6 +244,22 @@ export class Session implements Client {
         return EMPTY;
       }),
       ignoreElements(),
+    );
+  }
+
+  /** The claims, as far as the group is by now. */
+  #upToDate(claims: readonly Claim[]): Observable<readonly Claim[]> {
+    const { group, mirror, onStateStale, emit } = this.#options;
+    if (!mirror) return of(claims);
+    return defer(() => this.#member.committed(claims)).pipe(
+      concatMap(async (committed) => {
+        const current = upToDate(claims, committed);
+        if (current.stale.length > 0) {
+          emit({ type: 'stale', group, partitions: current.stale });
+          await onStateStale(current.stale);
+        }
+        return current.claims;
+      }),
     );
   }
 
@@ -236,7 +285,7 @@ export class Session implements Client {
       return concat(
         this.#afterRead(),
         untilDone(merge(...lanes.map(idle)), merge(limit$, this.#abandoned$)),
-        untilDone(this.#checkpointer.flush(), limit$),
+        untilDone(concat(this.#checkpointer.flush(), this.#mirror.flush()), limit$),
         this.#do(() => {
           this.#end(lanes, 'revoked');
           this.#member.unassign(partitions);
@@ -261,9 +310,10 @@ export class Session implements Client {
         defer(() => merge(...this.#lanes.all().map(idle))),
         enough$,
       ),
-      untilDone(this.#checkpointer.flush(), limit$),
+      untilDone(concat(this.#checkpointer.flush(), this.#mirror.flush()), limit$),
       this.#do(() => {
         this.#end(this.#lanes.all(), 'revoked');
+        this.#mirror.stop();
         this.#pump.stop();
       }),
       this.#afterRead(),
@@ -300,8 +350,9 @@ export class Session implements Client {
     const alive = lanes.filter((lane) => lane.live);
     if (alive.length === 0) return;
     const { group, emit, scheduler = asyncScheduler } = this.#options;
-    emit({ type: 'stale', group, partitions: alive.map(name) });
+    const unfinished = alive.reduce((sum, { records }) => sum + records, 0);
     this.#fence(alive);
+    emit({ type: 'lost', group, partitions: alive.map(name), unfinished });
     scheduler.schedule(() => {
       const still = alive.filter((lane) => this.#lanes.get(lane.topic, lane.partition) === lane);
       if (still.length === 0 || this.#stopped) return;

@@ -2,6 +2,7 @@ import { Observable } from 'rxjs';
 import { OptionError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
 import type { OffsetStore } from '../offsets/store.js';
+import type { StaleState } from '../position.js';
 import { checkOptions } from '../options.js';
 import type { KafkaRecord } from '../record.js';
 import { TOPIC_NAME, isTopicName } from '../topicName.js';
@@ -15,9 +16,20 @@ export interface FromTopicOptions extends SourceOptions {
   readonly group: string;
   /** Where finished records are remembered. */
   readonly offsets: OffsetStore;
+  /**
+   * Whether the group's committed offsets follow the frontiers on disk, a moment later. Default `true`: a member on another machine, with a
+   * store of its own, goes on where this one was, and tools that show a group's lag show the truth. `false`: only the store knows, and a
+   * partition that moves to another store starts over.
+   */
+  readonly mirror?: boolean;
+  /**
+   * Called before the first record of partitions that others worked on since this store had them: whatever state was made of their records
+   * here is out of date. The source waits for what it returns; if that fails, so does the stream. Default: none, there is a `stale` event.
+   */
+  readonly onStateStale?: (partitions: readonly StaleState[]) => void | PromiseLike<void>;
 }
 
-const OPTIONS = { ...SOURCE_OPTIONS, group: 'text', offsets: 'object' } as const;
+const OPTIONS = { ...SOURCE_OPTIONS, group: 'text', offsets: 'object', mirror: 'boolean', onStateStale: 'function' } as const;
 
 /**
  * The records of one or more topics, as a member of a consumer group.
@@ -54,7 +66,7 @@ export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegE
   checkOptions('fromTopic', options, OPTIONS, ['group', 'offsets']);
   const source = resolveSourceOptions('fromTopic', options);
   const topics = checkTopics(topic);
-  const { group, offsets } = options;
+  const { group, offsets, mirror = true, onStateStale = () => undefined } = options;
   /** Subscriptions that were left and still have work in flight. */
   const leaving = new Set<Promise<void>>();
   return new Observable((subscriber) => {
@@ -66,7 +78,9 @@ export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegE
     const session = new Session(
       {
         group,
-        offsets,
+        offsets: (member) => offsets.forMember?.(member, kafka) ?? offsets,
+        mirror: mirror && offsets.forMember === undefined,
+        onStateStale,
         source,
         member: (listener) => groupMember(kafka, { group, topics, ...source }, listener),
         emit: (event) => {

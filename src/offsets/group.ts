@@ -1,0 +1,179 @@
+import { BrokerError, OptionError, StoreFailedError } from '../errors.js';
+import type { Kafka } from '../kafka.js';
+import type { TopicPartition } from '../position.js';
+import type { StateReader } from '../state.js';
+import type { ApplyWrite, Checkpoint, Claim, GroupCommits, OffsetStore } from './store.js';
+
+/**
+ * An offset store that keeps nothing here: the group's own committed offsets, in Kafka.
+ *
+ * For services without a disk of their own. At least once by the contiguous frontier: what was finished beyond the oldest open record comes
+ * again after a crash, and `commit({ apply })` and `metadata` need another store.
+ *
+ * @param kafka The one that the sources are opened with: offsets can only be committed by the members of the group.
+ *
+ * @example
+ * ```ts
+ * const orders$ = fromTopic(kafka, 'orders', { group: 'billing', offsets: groupOffsets(kafka) }).pipe(commit());
+ * ```
+ */
+export function groupOffsets(kafka: Kafka): OffsetStore {
+  return new GroupOffsets(kafka);
+}
+
+/** The group has put the member out, or begun a new generation: its offsets are not taken any more. */
+const FENCED: ReadonlySet<number> = new Set([
+  ...[22, 25, 82], // illegal generation, unknown member, fenced instance
+  ...[110, 113], // fenced or stale member epoch
+  ...[-142, -144], // assignment lost, fenced by a static member of the same name
+]);
+/** What passes by itself: no answer, the coordinator moves, a rebalance goes on. */
+const PASSING: ReadonlySet<number> = new Set([-195, -187, -185, -168, 14, 15, 16, 27]);
+const TRIES = 30;
+const PAUSE_MS = 200;
+
+class GroupOffsets implements OffsetStore {
+  readonly #kafka: Kafka;
+  readonly #epochs = new Map<string, number>();
+  #closing: Promise<void> | undefined;
+
+  constructor(kafka: Kafka) {
+    this.#kafka = kafka;
+  }
+
+  forMember(member: GroupCommits, kafka: object): OffsetStore {
+    if (kafka !== this.#kafka) {
+      throw new OptionError('groupOffsets: it was made with another Kafka than the source is opened with: give both the same.');
+    }
+    return new MemberOffsets(this, member);
+  }
+
+  claim(): never {
+    throw notAlone();
+  }
+
+  write(): never {
+    throw notAlone();
+  }
+
+  reset(): never {
+    throw notAlone();
+  }
+
+  list(): never {
+    throw notAlone();
+  }
+
+  state(): never {
+    throw new OptionError('groupOffsets keeps no state: use openOffsets for commit({ apply }).');
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.resolve();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** The epochs are those of this process; between processes the group's own generations tell old from new. */
+  nextEpoch(key: string): number {
+    const epoch = (this.#epochs.get(key) ?? 0) + 1;
+    this.#epochs.set(key, epoch);
+    return epoch;
+  }
+
+  isCurrent(key: string, epoch: number): boolean {
+    return this.#epochs.get(key) === epoch;
+  }
+}
+
+/** The offsets of a group as one of its members sees them. */
+class MemberOffsets implements OffsetStore {
+  readonly #store: GroupOffsets;
+  readonly #member: GroupCommits;
+  /** What this member has claimed and written. */
+  readonly #known = new Map<string, Checkpoint>();
+
+  constructor(store: GroupOffsets, member: GroupCommits) {
+    this.#store = store;
+    this.#member = member;
+  }
+
+  async claim(group: string, partitions: readonly TopicPartition[]): Promise<readonly Claim[]> {
+    this.#assertOpen();
+    const committed = await this.#member.committed(partitions);
+    return partitions.map(({ topic, partition }) => {
+      const epoch = this.#store.nextEpoch(keyOf(group, { topic, partition }));
+      const found = committed.find((position) => position.topic === topic && position.partition === partition);
+      const checkpoint = found === undefined ? undefined : { topic, partition, epoch, frontier: found.offset, runs: [], metadata: '' };
+      if (checkpoint !== undefined) this.#known.set(keyOf(group, checkpoint), checkpoint);
+      return { topic, partition, epoch, checkpoint };
+    });
+  }
+
+  async write(group: string, checkpoints: readonly Checkpoint[], apply?: ApplyWrite): Promise<readonly Checkpoint[]> {
+    this.#assertOpen();
+    if (apply !== undefined) return this.#store.state();
+    const refused = checkpoints.filter((checkpoint) => !this.#store.isCurrent(keyOf(group, checkpoint), checkpoint.epoch));
+    const taken = checkpoints.filter((checkpoint) => !refused.includes(checkpoint));
+    const moved = taken.filter((checkpoint) => checkpoint.frontier !== (this.#known.get(keyOf(group, checkpoint))?.frontier ?? 0));
+    if (moved.length > 0 && !(await this.#commit(moved))) return checkpoints;
+    for (const checkpoint of moved) this.#known.set(keyOf(group, checkpoint), checkpoint);
+    return refused;
+  }
+
+  reset(group: string, checkpoints: readonly Checkpoint[]): Promise<readonly Checkpoint[]> {
+    return this.write(group, checkpoints);
+  }
+
+  list(group: string): Promise<readonly Checkpoint[]> {
+    return Promise.resolve(
+      [...this.#known].filter(([key]) => key.startsWith(`${group}\0`)).map(([, checkpoint]) => ({ ...checkpoint, runs: [] })),
+    );
+  }
+
+  state<V>(): StateReader<V, never> {
+    return this.#store.state();
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Whether the group has taken them; if not, the member is no longer one of it. */
+  async #commit(checkpoints: readonly Checkpoint[]): Promise<boolean> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await this.#member.commit(checkpoints.map(({ topic, partition, frontier }) => ({ topic, partition, offset: frontier })));
+        return true;
+      } catch (error) {
+        const code = error instanceof BrokerError ? error.kafkaCode : 0;
+        if (FENCED.has(code)) return false;
+        if (!PASSING.has(code) || tries === TRIES) throw error;
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#store.closed) throw new StoreFailedError('the offset store of the group was closed.');
+  }
+}
+
+function keyOf(group: string, { topic, partition }: TopicPartition): string {
+  return `${group}\0${topic}/${partition}`;
+}
+
+function notAlone(): OptionError {
+  return new OptionError('groupOffsets: the offsets of a group can only be read and written by its members: give it to fromTopic.');
+}
