@@ -6,6 +6,7 @@ import { startJvmBroker } from './jvm.js';
 
 export type { BrokerKind, TestBroker } from './broker.js';
 export { startJvmBroker, type JvmBroker } from './jvm.js';
+export { deleteRecords, type Deletion } from './deleteRecords.js';
 export { createTopic, deleteTopic, type TopicOptions } from './topics.js';
 
 export interface BrokerOptions {

@@ -27,6 +27,6 @@ export type { DrainOptions } from './drain.js';
 
 export { detach } from './record.js';
 export type { Delivery, Headers, KafkaRecord, ProducerHeaders, ProducerRecord } from './record.js';
-export type { Position, Positioned, StaleState, TopicPartition } from './position.js';
+export type { Gap, Position, Positioned, StaleState, TopicPartition } from './position.js';
 
 export * from './errors.js';

@@ -12,6 +12,12 @@ export interface Position extends TopicPartition {
   readonly offset: number;
 }
 
+/** Records `[from, to)` that were gone before they were read. */
+export interface Gap extends TopicPartition {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A partition that others worked on: the group is further than what is remembered here. */
 export interface StaleState extends TopicPartition {
   /** The frontier that is remembered here, if any is. */

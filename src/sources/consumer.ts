@@ -33,6 +33,10 @@ export interface GroupMember {
   assign(positions: readonly Position[]): void;
   /** Answers `onRevoked`. */
   unassign(partitions: readonly TopicPartition[]): void;
+  /** Whether single partitions can be assigned: not with the older assignment strategies. */
+  readonly incremental: boolean;
+  /** Fetches a partition that is assigned from another offset on, also where fetching it had stopped. Only if `incremental`. */
+  refetch(position: Position): void;
   pause(partitions: readonly TopicPartition[]): void;
   resume(partitions: readonly TopicPartition[]): void;
   /** Commits offsets to the group. Rejects if the group does not take them, as from a member that it has put out. */
@@ -140,6 +144,17 @@ class RdkafkaMember implements GroupMember {
     this.#consumer.resume(partitions.map(bare));
     if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalUnassign(partitions.map(bare));
     else this.#consumer.unassign();
+  }
+
+  get incremental(): boolean {
+    return this.#protocol === 'COOPERATIVE';
+  }
+
+  refetch(position: Position): void {
+    // A seek is refused where fetching has stopped.
+    this.#consumer.incrementalUnassign([bare(position)]);
+    this.#consumer.incrementalAssign([position]);
+    this.#wake(position);
   }
 
   pause(partitions: readonly TopicPartition[]): void {

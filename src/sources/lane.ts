@@ -106,6 +106,11 @@ export class PartitionLane implements Lane {
     this.#open.open(offset, bytes);
   }
 
+  /** The records below `offset` that were not seen are gone. */
+  passTo(offset: number): void {
+    this.#open.passTo(offset);
+  }
+
   finish(offset: number): void {
     if (!this.#live) {
       this.late += 1;

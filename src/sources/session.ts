@@ -9,10 +9,13 @@ import {
   concat,
   concatMap,
   defer,
+  filter,
   finalize,
   from,
   ignoreElements,
+  map,
   merge,
+  mergeMap,
   of,
   race,
   subscribeOn,
@@ -24,16 +27,17 @@ import { FencedError, StalledError, UnknownTopicError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
 import type { Client } from '../kafka.js';
 import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from '../offsets/store.js';
-import type { StaleState, TopicPartition } from '../position.js';
+import type { Gap, StaleState, TopicPartition } from '../position.js';
 import type { KafkaRecord } from '../record.js';
 import { Checkpointer } from './checkpointer.js';
-import type { GroupMember, RebalanceListener } from './consumer.js';
+import type { GroupMember, RebalanceListener, Watermarks } from './consumer.js';
 import { brokerError } from './consumer.js';
 import { Demand } from './demand.js';
 import { PartitionLane } from './lane.js';
 import { Lanes } from './lanes.js';
 import { Mirror } from './mirror.js';
 import { Pump } from './pump.js';
+import { outOfRange } from './range.js';
 import type { ReadError } from './reader.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 import type { Start } from './starts.js';
@@ -56,6 +60,9 @@ export interface SessionOptions {
 
 /** How long a lane that a newer epoch has overtaken may wait for the group to take its partition away. */
 const FENCED_GRACE_MS = 10_000;
+
+/** Each look-up holds a thread of the pool that commits run on as well. */
+const LOOKUPS_AT_ONCE = 2;
 
 const MAX_POLL_EXCEEDED = -147;
 const AUTO_OFFSET_RESET = -140;
@@ -132,7 +139,7 @@ export class Session implements Client {
     this.#mirror = new Mirror({
       commit: (positions) => this.#member.commit(positions),
       onError: (error) => {
-        options.emit({ type: 'error', client: `consumer of ${options.group}`, error: error as Error });
+        this.#emitError(error);
       },
       ...scheduler,
     });
@@ -201,6 +208,16 @@ export class Session implements Client {
     return this.closed;
   }
 
+  #emitError(error: unknown): void {
+    this.#options.emit({ type: 'error', client: `consumer of ${this.#options.group}`, error: error as Error });
+  }
+
+  #report(gap: Gap): void {
+    const { group, source, emit } = this.#options;
+    emit({ type: 'gap', group, ...gap });
+    source.onGap(gap);
+  }
+
   #fail(error: unknown): void {
     this.#subscriber.error(error);
   }
@@ -222,14 +239,25 @@ export class Session implements Client {
   }
 
   #assign(partitions: readonly TopicPartition[]): Observable<never> {
-    const { group, source, emit } = this.#options;
+    const { group, source } = this.#options;
     return defer(() => {
       // Leaving already: what is given now will be given back in a moment.
       if (this.#stopped) throw new Error('leaving');
       return from(this.#offsets.claim(group, partitions));
     }).pipe(
       concatMap((claims) => this.#upToDate(claims)),
-      concatMap((claims) => starts(claims, this.#member, source, emit, group)),
+      concatMap((claims) =>
+        starts(claims, {
+          member: this.#member,
+          policy: source,
+          onGap: (gap) => {
+            this.#report(gap);
+          },
+          onError: (error) => {
+            this.#emitError(error);
+          },
+        }),
+      ),
       concatMap((found) => {
         const chosen = found.filter((start) => start.chosen).map((start) => start.checkpoint);
         if (chosen.length === 0) return [found];
@@ -367,16 +395,13 @@ export class Session implements Client {
   }
 
   #readFailed(error: ReadError): void {
-    const { group, emit } = this.#options;
     if (error.code === MAX_POLL_EXCEEDED) {
-      emit({
-        type: 'error',
-        client: `consumer of ${group}`,
-        error: brokerError('the event loop stood still for longer than max.poll.interval.ms', error),
-      });
+      this.#emitError(brokerError('the event loop stood still for longer than max.poll.interval.ms', error));
       this.#end(this.#lanes.all(), 'lost');
     } else if (PASSING.has(error.code)) {
-      emit({ type: 'error', client: `consumer of ${group}`, error: brokerError('reading failed, and goes on', error) });
+      this.#emitError(brokerError('reading failed, and goes on', error));
+    } else if (error.code === AUTO_OFFSET_RESET) {
+      this.#checkRange();
     } else if (error.code === UNKNOWN_TOPIC_OR_PARTITION) {
       this.#fail(
         new UnknownTopicError('a topic that is read was deleted, or its name matches nothing any more.', {
@@ -385,8 +410,40 @@ export class Session implements Client {
         }),
       );
     } else {
-      this.#fail(brokerError(error.code === AUTO_OFFSET_RESET ? 'a position is no longer in the log' : 'reading failed', error));
+      this.#fail(brokerError('reading failed', error));
     }
+  }
+
+  /** A position is no longer in the log. The client does not say which one, and has stopped to fetch that partition. */
+  #checkRange(): void {
+    const lanes = this.#lanes.all().filter((lane) => lane.emitting && lane.top > 0);
+    from(lanes)
+      .pipe(
+        mergeMap((lane) => from(this.#member.watermarks(lane)).pipe(map((bounds) => ({ lane, bounds }))), LOOKUPS_AT_ONCE),
+        filter(({ lane, bounds: { low, high } }) => lane.emitting && (lane.top < low || lane.top > high)),
+      )
+      .subscribe({
+        next: ({ lane, bounds }) => {
+          this.#skipGap(lane, bounds);
+        },
+        error: (error: unknown) => {
+          this.#fail(error);
+        },
+      });
+  }
+
+  #skipGap(lane: PartitionLane, bounds: Watermarks): void {
+    const { onOutOfRange } = this.#options.source;
+    const { top } = lane;
+    // Behind the end of a log that was cut off there is another one: to go on in that takes a new assignment.
+    if (onOutOfRange === 'fail' || top > bounds.high || !this.#member.incremental) {
+      this.#fail(outOfRange({ ...name(lane), offset: top }, bounds));
+      return;
+    }
+    const to = onOutOfRange === 'earliest' ? bounds.low : bounds.high;
+    lane.passTo(to);
+    this.#member.refetch({ ...name(lane), offset: to });
+    this.#report({ ...name(lane), from: top, to });
   }
 
   #stalled(): void {

@@ -1,6 +1,7 @@
 import type { OptionKind } from '../options.js';
 import { OptionError } from '../errors.js';
 import type { Properties } from '../kafka.js';
+import type { Gap } from '../position.js';
 
 /** Where a partition without a remembered position starts. */
 export type From = 'earliest' | 'latest' | 'fail' | { readonly timestamp: number };
@@ -23,6 +24,11 @@ export interface SourceOptions {
   readonly from?: From;
   /** What to do when the remembered position is no longer, or not yet, in the log. Default `'fail'`: an `OffsetOutOfRangeError`, nothing is skipped silently. */
   readonly onOutOfRange?: 'fail' | 'earliest' | 'latest';
+  /**
+   * Called with the exact bounds of records that were gone before they were read, where `onOutOfRange` says to go on. Default: none, there is a
+   * `gap` event.
+   */
+  readonly onGap?: (gap: Gap) => void;
   /** Whether records of open and aborted transactions are left out. Default `true`. */
   readonly readCommitted?: boolean;
   /**
@@ -54,6 +60,7 @@ export const SOURCE_OPTIONS: Readonly<Record<keyof SourceOptions, OptionKind>> =
   fetchBufferBytes: 'positive',
   from: 'any',
   onOutOfRange: ['fail', 'earliest', 'latest'],
+  onGap: 'function',
   readCommitted: 'boolean',
   drainTimeoutMs: 'count',
   stallAfterMs: 'positive',
@@ -92,6 +99,7 @@ export function resolveSourceOptions(where: string, options: SourceOptions): Res
     fetchBufferBytes: options.fetchBufferBytes ?? 16 * MIB,
     from,
     onOutOfRange: options.onOutOfRange ?? 'fail',
+    onGap: options.onGap ?? ((): void => undefined),
     readCommitted: options.readCommitted ?? true,
     drainTimeoutMs: options.drainTimeoutMs ?? 5_000,
     stallAfterMs: options.stallAfterMs ?? 300_000,

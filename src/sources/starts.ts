@@ -1,10 +1,11 @@
 import type { Observable } from 'rxjs';
 import { catchError, concatMap, defer, from, map, mergeMap, of, toArray } from 'rxjs';
-import { NoStoredOffsetError, OffsetOutOfRangeError } from '../errors.js';
-import type { KafkaEvent } from '../events.js';
+import { NoStoredOffsetError } from '../errors.js';
 import type { Checkpoint, Claim } from '../offsets/store.js';
+import type { Gap } from '../position.js';
 import type { GroupMember, Watermarks } from './consumer.js';
 import { OFFSET_BEGINNING, OFFSET_END } from './consumer.js';
+import { outOfRange } from './range.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 
 /** Where a claimed partition starts. */
@@ -20,45 +21,41 @@ export interface Start {
 /** Each look-up holds a thread of the pool that commits run on as well. */
 const LOOKUPS_AT_ONCE = 2;
 
+/** What deciding a start takes. */
+export interface StartsOptions {
+  readonly member: Pick<GroupMember, 'watermarks' | 'offsetAt'>;
+  readonly policy: Pick<ResolvedSourceOptions, 'from' | 'onOutOfRange'>;
+  readonly onGap: (gap: Gap) => void;
+  /** A look-up failed, and the start was decided without it. */
+  readonly onError: (error: unknown) => void;
+}
+
 /** Decides where claimed partitions start: from what is remembered, after a look at the log's bounds, or else by the `from` policy. */
-export function starts(
-  claims: readonly Claim[],
-  member: Pick<GroupMember, 'watermarks' | 'offsetAt'>,
-  policy: Pick<ResolvedSourceOptions, 'from' | 'onOutOfRange'>,
-  emit: (event: KafkaEvent) => void,
-  group: string,
-): Observable<readonly Start[]> {
+export function starts(claims: readonly Claim[], options: StartsOptions): Observable<readonly Start[]> {
   return from(claims).pipe(
-    mergeMap(
-      (claim) =>
-        claim.checkpoint === undefined ? choose(claim, member, policy) : resume(claim.checkpoint, claim, member, policy, emit, group),
-      LOOKUPS_AT_ONCE,
-    ),
+    mergeMap((claim) => startOf(claim, options), LOOKUPS_AT_ONCE),
     toArray(),
   );
 }
 
-function resume(
-  remembered: Checkpoint,
-  { epoch }: Claim,
-  member: Pick<GroupMember, 'watermarks'>,
-  { onOutOfRange }: Pick<ResolvedSourceOptions, 'onOutOfRange'>,
-  emit: (event: KafkaEvent) => void,
-  group: string,
-): Observable<Start> {
-  const checkpoint = { ...remembered, epoch };
+function startOf(claim: Claim, options: StartsOptions): Observable<Start> {
+  const { checkpoint, epoch } = claim;
+  return checkpoint === undefined ? choose(claim, options) : resume({ ...checkpoint, epoch }, options);
+}
+
+function resume(checkpoint: Checkpoint, { member, policy: { onOutOfRange }, onGap, onError }: StartsOptions): Observable<Start> {
   return defer(() => member.watermarks(checkpoint)).pipe(
     // A broker that cannot be asked now is no reason to stop: the fetch itself will find out.
     catchError((error: unknown) => {
-      emit({ type: 'error', client: `consumer of ${group}`, error: error as Error });
+      onError(error);
       return of(undefined);
     }),
     map((bounds) => {
       if (bounds === undefined || isWithin(checkpoint, bounds)) return { checkpoint, fetchFrom: checkpoint.frontier, chosen: false };
       const { topic, partition, frontier } = checkpoint;
-      if (onOutOfRange === 'fail') throw outOfRange(checkpoint, bounds);
+      if (onOutOfRange === 'fail') throw outOfRange({ topic, partition, offset: frontier }, bounds, checkpoint.runs.at(-1));
       const to = onOutOfRange === 'earliest' ? bounds.low : bounds.high;
-      if (to > frontier) emit({ type: 'gap', group, topic, partition, from: frontier, to });
+      if (to > frontier) onGap({ topic, partition, from: frontier, to });
       return {
         checkpoint: { ...checkpoint, frontier: to, runs: to > frontier ? beyond(checkpoint.runs, to) : [] },
         fetchFrom: to,
@@ -82,25 +79,7 @@ function beyond(runs: readonly number[], offset: number): number[] {
   return rest;
 }
 
-function outOfRange(checkpoint: Checkpoint, { low, high }: Watermarks): OffsetOutOfRangeError {
-  const { topic, partition, frontier: offset } = checkpoint;
-  const where = `${topic}/${partition}`;
-  const what =
-    offset < low
-      ? `the records from ${offset} to ${low - 1} of ${where} were deleted before they were read`
-      : `${where} ends at ${high}, before the remembered position (${String(Math.max(offset, checkpoint.runs.at(-1) ?? 0))}): the topic was re-created or truncated, or this is another cluster`;
-  return new OffsetOutOfRangeError(`${what}. Decide with \`onOutOfRange\`: 'earliest' or 'latest'.`, {
-    position: { topic, partition, offset },
-    low,
-    high,
-  });
-}
-
-function choose(
-  claim: Claim,
-  member: Pick<GroupMember, 'watermarks' | 'offsetAt'>,
-  { from: policy }: Pick<ResolvedSourceOptions, 'from'>,
-): Observable<Start> {
+function choose(claim: Claim, { member, policy: { from: policy } }: StartsOptions): Observable<Start> {
   const { topic, partition, epoch } = claim;
   const at = (frontier: number): Start => ({
     checkpoint: { topic, partition, epoch, frontier, runs: [], metadata: '' },
