@@ -2,9 +2,11 @@ import { closeSync, existsSync, fdatasync, fstatSync, fsyncSync, openSync, readS
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
-import { StoreCorruptError, StoreLostError, StoreUnavailableError } from '../errors.js';
+import type { StoreUnavailableError } from '../errors.js';
+import { StoreCorruptError, StoreLostError } from '../errors.js';
 import { freeBytes, unavailable } from './directory.js';
 import type { ManifestFile } from './manifest.js';
+import { checkManifest } from './manifest.js';
 import type { Meta } from './pages.js';
 import { newest, readMetas } from './pages.js';
 import type { Visit } from './structure.js';
@@ -16,6 +18,12 @@ const PRESIZED_BYTES = 1024 * 1024;
 const LOCK_FILE_BYTES = 8_272;
 /** The manifest, the lock, and what else is written when a store is opened. */
 const OPENING_BYTES = 128 * 1024;
+
+/** What a transaction may write: to so many places, so many bytes in all. */
+export interface Room {
+  readonly puts: number;
+  readonly bytes: number;
+}
 
 const writeAsync = promisify(write);
 const syncAsync = promisify(fdatasync);
@@ -50,14 +58,18 @@ export class DataFile {
 
   /** Sees that the file is what `manifest` says, and that LMDB can read it. */
   check(manifest: ManifestFile | undefined, visit: Visit): void {
-    const { lastPage, pageBytes, transaction } = this.meta();
+    const { lastPage, pageBytes, transaction, main } = this.meta();
     const { size } = fstatSync(this.#file);
+    if (main.root === undefined) checkManifest(this.#directory, manifest, undefined);
     if (size < (manifest === undefined ? 2 : lastPage + 1) * pageBytes) throw this.#damaged('is cut off');
     if (manifest !== undefined && transaction < manifest.transaction)
       throw this.#damaged(`is older (transaction ${transaction}) than manifest.json beside it (${manifest.transaction})`);
     if (manifest?.state === 'closed' && manifest.checksum === this.checksum()) return;
     try {
-      checkStructure(this.#file, visit);
+      const damaged = checkStructure(this.#file, visit);
+      // Nobody has written since it was closed, and what differs is nothing that would be noticed when it is read.
+      if (manifest?.state === 'closed' && manifest.transaction === transaction && damaged === 0)
+        throw new Damage('is not as it was closed');
     } catch (error) {
       throw error instanceof Damage ? this.#damaged(error.message, error) : error;
     }
@@ -106,32 +118,42 @@ export class DataFile {
   }
 
   /**
-   * Why there is no room for a transaction that writes to `puts` places `bytes` in all; `undefined` if there is.
+   * Sees that there is room for a transaction. If there is none, answers why.
    *
    * Room is in the file, filled with zeros; and on the disk, for there are file systems that write nothing to where it stood.
    */
-  async lacksRoom(puts: number, bytes: number): Promise<string | undefined> {
-    if (puts === 0) return undefined;
-    const { lastPage, pageBytes } = this.meta();
-    // A put writes its path through the tree anew, at most every page there is; new pages may be half full.
-    const need = 2 * bytes + pageBytes * (64 + 2 * puts + Math.min(8 * puts, lastPage));
-    const { size } = fstatSync(this.#file);
-    const missing = (lastPage + 1) * pageBytes + need - size;
+  async makeRoom(room: Room): Promise<string | undefined> {
+    if (room.puts === 0) return undefined;
+    // To fill up a file that was cut off would hide that it was.
+    this.assertThere();
+    const { need, missing, size } = this.#room(room);
     const free = freeBytes(this.#directory);
     const growth = missing > 0 ? missing + PRESIZED_BYTES : 0;
     if (free < need + growth) return `${need + growth} bytes are needed, ${free} are free`;
-    if (growth === 0) return undefined;
     try {
-      const zeros = Buffer.alloc(256 * pageBytes);
+      const zeros = Buffer.alloc(growth === 0 ? 0 : PRESIZED_BYTES);
       for (let at = size; at < size + growth;)
         at += (await writeAsync(this.#file, zeros, 0, Math.min(zeros.length, size + growth - at), at)).bytesWritten;
-      await syncAsync(this.#file);
+      if (growth > 0) await syncAsync(this.#file);
       return undefined;
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
       if (!FULL.has(code)) throw error;
       return `${growth} bytes are needed (${code})`;
     }
+  }
+
+  /** Whether there is room in the file already. */
+  hasRoom(room: Room): boolean {
+    return this.#room(room).missing <= 0;
+  }
+
+  #room({ puts, bytes }: Room): { readonly need: number; readonly missing: number; readonly size: number } {
+    const { lastPage, pageBytes } = this.meta();
+    // A put writes its path through the tree anew, at most every page there is; new pages may be half full.
+    const need = 2 * bytes + pageBytes * (64 + 2 * puts + Math.min(8 * puts, lastPage));
+    const { size } = fstatSync(this.#file);
+    return { need, missing: (lastPage + 1) * pageBytes + need - size, size };
   }
 
   #damaged(what: string, cause?: unknown): StoreCorruptError {

@@ -61,8 +61,7 @@ export function newest([first, second]: readonly [Meta, Meta]): Meta {
 function readMeta(file: number, at: number): Meta | undefined {
   const bytes = Buffer.alloc(META_BYTES);
   if (readSync(file, bytes, 0, META_BYTES, at) < META_BYTES) return undefined;
-  const isMeta =
-    bytes.readUInt16LE(18) === META_FLAG && bytes.readUInt32LE(24) === LMDB_MAGIC && bytes.readUInt32LE(28) === LMDB_VERSION;
+  const isMeta = bytes.readUInt16LE(18) === META_FLAG && bytes.readUInt32LE(24) === LMDB_MAGIC && bytes.readUInt32LE(28) === LMDB_VERSION;
   const pageBytes = bytes.readUInt32LE(48);
   if (!isMeta || pageBytes < 512 || pageBytes > 65_536 || (pageBytes & (pageBytes - 1)) !== 0) return undefined;
   return {

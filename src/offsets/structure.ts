@@ -5,8 +5,8 @@ import { HEAD_BYTES, TREE_BYTES, newest, readMetas, readTree } from './pages.js'
 /** LMDB has no checksums and trusts what it reads: of a damaged page it crashes the process, or leaves out records. So we look first. */
 export class Damage extends Error {}
 
-/** Called with each record. It throws a `Damage` for one that cannot be right. */
-export type Visit = (table: string, key: Buffer) => void;
+/** Called with each record. It throws a `Damage` for one that damages the store, and not just itself. */
+export type Visit = (table: string, key: Buffer, value: Buffer) => 'intact' | 'damaged';
 
 const BRANCH = 1;
 const LEAF = 2;
@@ -21,11 +21,13 @@ const MOST_MAP_BYTES = 2 ** 42;
 /**
  * Reads everything that LMDB can reach in `file`, and throws a {@link Damage} for what it would not have written: a page at the wrong place,
  * a record outside its page or out of order, a page in two places, one that is in use and free, a number that does not add up.
+ *
+ * Answers how many records are damaged by themselves.
  */
-export function checkStructure(file: number, visit: Visit): void {
+export function checkStructure(file: number, visit: Visit): number {
   const metas = readMetas(file);
   if (metas === undefined) throw new Damage('is no LMDB file, or its first pages are damaged');
-  new Walk(file, metas, visit).all();
+  return new Walk(file, metas, visit).all();
 }
 
 class Walk {
@@ -49,22 +51,29 @@ class Walk {
     this.#met = new Uint8Array(this.#meta.lastPage + 1);
   }
 
-  all(): void {
+  all(): number {
+    let damaged = 0;
     // Every transaction writes the root of the tables anew. So the number that decides which of the two counts must be on it.
-    for (const { main, transaction, lastPage } of this.#metas) {
-      const written = main.root === undefined ? 0 : this.#head(main.root, lastPage).transaction;
-      if (written !== transaction) throw new Damage(`has a root of transaction ${written} where that of ${transaction} should be`);
+    for (const meta of this.#metas) {
+      const { main, transaction } = meta;
+      const written = main.root === undefined ? 0 : this.#writtenIn(main.root);
+      // When LMDB could not write a meta page, it puts the old number back, and leaves the new root there. The next transaction overwrites it.
+      const failed = meta !== this.#meta && transaction === this.#meta.transaction - 1 && written === this.#meta.transaction + 1;
+      if (written !== transaction && !failed)
+        throw new Damage(`has a root of transaction ${written} where that of ${transaction} should be`);
     }
     const tables: (readonly [string, Tree])[] = [];
     this.#tree(this.#meta.main, compareBytes, (key, value, flags) => {
       if (flags !== TABLE || value.length !== TREE_BYTES) throw new Damage('has a table that is none');
-      tables.push([key.toString(), readTree(value, 0)]);
+      // lmdb-js ends names with a zero.
+      if (key.at(-1) !== 0) throw new Damage('has a table without a name');
+      tables.push([key.toString('utf8', 0, key.length - 1), readTree(value, 0)]);
     });
     for (const [name, tree] of tables) {
       if (tree.flags !== 0) throw new Damage(`has a table of an unknown kind: ${name}`);
-      this.#tree(tree, compareBytes, (key, _, flags) => {
+      this.#tree(tree, compareBytes, (key, value, flags) => {
         if (flags !== 0) throw new Damage(`has a record of an unknown kind in ${name}`);
-        this.#visit(name, key);
+        if (this.#visit(name, key, value) === 'damaged') damaged += 1;
       });
     }
     this.#tree(this.#meta.free, compareNumbers, (key, value, flags) => {
@@ -72,6 +81,7 @@ class Walk {
       if (key.readBigUInt64LE() > this.#meta.transaction) throw new Damage('has pages that were freed in the future');
       this.#freePages(value);
     });
+    return damaged;
   }
 
   /** A list of page numbers, in which -n before a number stands for n pages from there, and 0 for nothing. */
@@ -148,13 +158,14 @@ class Walk {
     this.#meet(number);
     const page = this.#read(number * this.#meta.pageBytes, this.#meta.pageBytes);
     const { own, flags, transaction } = headOf(page);
-    if (own !== number || flags !== kind || transaction > this.#meta.transaction) throw new Damage(`has a page ${number} that is not what it should be`);
+    if (own !== number || flags !== kind || transaction > this.#meta.transaction)
+      throw new Damage(`has a page ${number} that is not what it should be`);
     return page;
   }
 
-  #head(number: number, lastPage: number): { readonly transaction: number } {
-    if (number < 2 || number > lastPage) throw new Damage(`has no page ${number}`);
-    return headOf(this.#read(number * this.#meta.pageBytes, HEAD_BYTES));
+  #writtenIn(number: number): number {
+    if (number < 2 || (number + 1) * this.#meta.pageBytes > this.#meta.mapBytes) throw new Damage(`has no page ${number}`);
+    return headOf(this.#read(number * this.#meta.pageBytes, HEAD_BYTES)).transaction;
   }
 
   #meet(number: number): void {

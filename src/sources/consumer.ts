@@ -46,6 +46,8 @@ export interface GroupMember {
   /** What the group has committed of these partitions; those of which it has nothing are left out. */
   committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]>;
   watermarks(partition: TopicPartition): Promise<Watermarks>;
+  /** The end of the log as the last fetch saw it, without asking; below 0 if none did. */
+  lastKnownEnd(partition: TopicPartition): number;
   /** The first offset at or after a time, or `OFFSET_END`. */
   offsetAt(partition: TopicPartition, timestamp: number): Promise<number>;
   /** Leaves the group and lets go of the client. Never rejects. */
@@ -201,6 +203,15 @@ class RdkafkaMember implements GroupMember {
         else resolve({ low: offsets.lowOffset, high: offsets.highOffset });
       });
     });
+  }
+
+  lastKnownEnd({ topic, partition }: TopicPartition): number {
+    try {
+      return this.#consumer.getWatermarkOffsets(topic, partition).highOffset;
+    } catch {
+      // Nothing has been fetched of it yet.
+      return -1;
+    }
   }
 
   offsetAt({ topic, partition }: TopicPartition, timestamp: number): Promise<number> {

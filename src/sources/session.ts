@@ -3,16 +3,17 @@ import {
   EMPTY,
   Observable as Rx,
   Subject,
+  Subscription,
   asapScheduler,
   asyncScheduler,
   catchError,
   concat,
   concatMap,
   defer,
-  filter,
   finalize,
   from,
   ignoreElements,
+  interval,
   map,
   merge,
   mergeMap,
@@ -23,7 +24,7 @@ import {
   tap,
   timer,
 } from 'rxjs';
-import { FencedError, StalledError, UnknownTopicError } from '../errors.js';
+import { BrokerError, FencedError, StalledError, UnknownTopicError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
 import type { Client } from '../kafka.js';
 import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from '../offsets/store.js';
@@ -61,6 +62,8 @@ export interface SessionOptions {
 /** How long a lane that a newer epoch has overtaken may wait for the group to take its partition away. */
 const FENCED_GRACE_MS = 10_000;
 
+/** How often to look for partitions that stand still: they do for one to two of these. */
+const PATROL_MS = 5_000;
 /** Each look-up holds a thread of the pool that commits run on as well. */
 const LOOKUPS_AT_ONCE = 2;
 
@@ -91,6 +94,9 @@ export class Session implements Client {
   readonly #rebalances$ = new Subject<Observable<never>>();
   readonly #abandoned$ = new Subject<void>();
   readonly #hurry$ = new Subject<void>();
+  /** Where each lane stood at the last patrol. */
+  readonly #tops = new WeakMap<PartitionLane, number>();
+  readonly #patrols = new Subscription();
   #stopped = false;
   #hurried = false;
   /** Resolves when the group was left and everything is released. */
@@ -175,6 +181,11 @@ export class Session implements Client {
     from(this.#member.connect()).subscribe({
       next: () => {
         this.#pump.start();
+        this.#patrols.add(
+          interval(PATROL_MS, this.#options.scheduler ?? asyncScheduler).subscribe(() => {
+            this.#patrol();
+          }),
+        );
       },
       error: (error: unknown) => {
         this.#fail(error);
@@ -186,6 +197,7 @@ export class Session implements Client {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#patrols.unsubscribe();
     for (const lane of this.#lanes.all()) lane.stop();
     this.#pump.drain();
     this.#leave()
@@ -401,33 +413,47 @@ export class Session implements Client {
     } else if (PASSING.has(error.code)) {
       this.#emitError(brokerError('reading failed, and goes on', error));
     } else if (error.code === AUTO_OFFSET_RESET) {
-      this.#checkRange();
+      // It does not say which partition, and has stopped to fetch that one.
+      this.#examine(this.#lanes.all(), 'out of range');
     } else if (error.code === UNKNOWN_TOPIC_OR_PARTITION) {
-      this.#fail(
-        new UnknownTopicError('a topic that is read was deleted, or its name matches nothing any more.', {
-          topics: [...new Set(this.#lanes.all().map(({ topic }) => topic))],
-          cause: error,
-        }),
-      );
+      this.#fail(topicGone(this.#lanes.all(), error));
     } else {
       this.#fail(brokerError('reading failed', error));
     }
   }
 
-  /** A position is no longer in the log. The client does not say which one, and has stopped to fetch that partition. */
-  #checkRange(): void {
-    const lanes = this.#lanes.all().filter((lane) => lane.emitting && lane.top > 0);
+  /**
+   * Looks for partitions that stand still although there is more to read.
+   *
+   * The client's batch read keeps an error for itself if it has found records before it; what has stopped by such an error would stand still
+   * for ever.
+   */
+  #patrol(): void {
+    // Out of credit everything stands still.
+    const waiting = this.#demand.starved;
+    const stuck = this.#lanes.all().filter((lane) => {
+      const before = this.#tops.get(lane);
+      this.#tops.set(lane, waiting ? -1 : lane.top);
+      return !waiting && before === lane.top && lane.emitting && this.#member.lastKnownEnd(lane) > lane.top;
+    });
+    this.#examine(stuck, 'stuck');
+  }
+
+  /** Looks up whether these partitions stand within their logs. Those that do, and are stuck, are fetched anew from where they stand. */
+  #examine(lanes: readonly PartitionLane[], reason: 'stuck' | 'out of range'): void {
     from(lanes)
-      .pipe(
-        mergeMap((lane) => from(this.#member.watermarks(lane)).pipe(map((bounds) => ({ lane, bounds }))), LOOKUPS_AT_ONCE),
-        filter(({ lane, bounds: { low, high } }) => lane.emitting && (lane.top < low || lane.top > high)),
-      )
+      .pipe(mergeMap((lane) => from(this.#member.watermarks(lane)).pipe(map((bounds) => ({ lane, bounds }))), LOOKUPS_AT_ONCE))
       .subscribe({
         next: ({ lane, bounds }) => {
-          this.#skipGap(lane, bounds);
+          if (!lane.emitting) return;
+          // Nothing of it was ever seen: it begins where the log does.
+          const top = lane.top === 0 ? bounds.low : lane.top;
+          if (top < bounds.low || top > bounds.high) this.#skipGap(lane, bounds);
+          else if (reason === 'stuck' && this.#member.incremental) this.#member.refetch({ ...name(lane), offset: top });
         },
         error: (error: unknown) => {
-          this.#fail(error);
+          if (error instanceof BrokerError && error.kafkaCode === UNKNOWN_TOPIC_OR_PARTITION) this.#fail(topicGone(lanes, error));
+          else this.#emitError(error);
         },
       });
   }
@@ -477,6 +503,11 @@ export class Session implements Client {
       return EMPTY;
     });
   }
+}
+
+function topicGone(lanes: readonly PartitionLane[], cause: unknown): UnknownTopicError {
+  const topics = [...new Set(lanes.map(({ topic }) => topic))];
+  return new UnknownTopicError('a topic that is read was deleted, or its name matches nothing any more.', { topics, cause });
 }
 
 /** Completes when nothing is open in the lane. */
