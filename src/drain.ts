@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import { DrainTimeoutError } from './errors.js';
-import { checkOptions } from './options.js';
+import { checkOptions, timerMs } from './options.js';
 
 export interface DrainOptions {
   /** Give the same signal to the source: it ends the stream gracefully, and `drain` waits for that. Default: none. */
@@ -45,7 +45,7 @@ export function drain(stream$: Observable<unknown>, options: DrainOptions = {}):
             ),
           );
         });
-      }, timeoutMs);
+      }, timerMs(timeoutMs));
     };
     const subscription = stream$.subscribe({
       error: (error: unknown) => {

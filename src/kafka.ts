@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs';
 import { ClosedError, OptionError } from './errors.js';
 import type { KafkaEvent } from './events.js';
-import { checkOptions } from './options.js';
+import { checkOptions, timerMs } from './options.js';
 import { rdkafka } from './rdkafka.js';
 
 /** A TLS identity and whom to trust. PEM text or files' contents. */
@@ -102,7 +102,7 @@ export class Kafka {
   constructor(options: KafkaOptions) {
     checkOptions('new Kafka', options, OPTIONS, ['brokers']);
     this.brokers = checkBrokers(options.brokers);
-    this.connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+    this.connectTimeoutMs = timerMs(options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
     this.properties = {
       'client.id': options.clientId ?? 'kafka-rx',
       ...options.properties,
@@ -199,9 +199,17 @@ function security({ ssl, sasl }: KafkaOptions): Properties {
 
 function logTo(logger: Logger, events$: Observable<KafkaEvent>): void {
   void events$.forEach((event) => {
-    if (event.type === 'error') logger.error({ event }, event.error.message);
-    else if (event.type === 'log') logger[event.level]({ event }, event.message);
-    else if (event.type === 'stats') logger.debug({ event }, 'statistics');
-    else logger.info({ event }, event.type);
+    try {
+      log(logger, event);
+    } catch {
+      // A logger that fails has nowhere to say so, and is no reason to stop.
+    }
   });
+}
+
+function log(logger: Logger, event: KafkaEvent): void {
+  if (event.type === 'error') logger.error({ event }, event.error.message);
+  else if (event.type === 'log') logger[event.level]({ event }, event.message);
+  else if (event.type === 'stats') logger.debug({ event }, 'statistics');
+  else logger.info({ event }, event.type);
 }

@@ -1,5 +1,13 @@
 import { OptionError } from './errors.js';
 
+/** Timers hold no more: what is longer would go off at once. It is 24 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** A time as a timer takes it; `Infinity` becomes the longest there is. */
+export function timerMs(ms: number): number {
+  return Math.min(ms, MAX_TIMER_MS);
+}
+
 /** What an option may be. */
 export type OptionKind =
   'string' | 'text' | 'boolean' | 'function' | 'object' | 'array' | 'positive' | 'count' | 'signal' | 'any' | readonly string[];

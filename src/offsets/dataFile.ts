@@ -56,20 +56,22 @@ export class DataFile {
     return newest(metas);
   }
 
-  /** Sees that the file is what `manifest` says, and that LMDB can read it. */
-  check(manifest: ManifestFile | undefined, visit: Visit): void {
+  /**
+   * Sees that the file is what `manifest` says, and that LMDB can read it. Answers whether it is as it was closed: if not, something is
+   * damaged that nobody would notice when it is read.
+   */
+  check(manifest: ManifestFile | undefined, visit: Visit): boolean {
     const { lastPage, pageBytes, transaction, main } = this.meta();
     const { size } = fstatSync(this.#file);
     if (main.root === undefined) checkManifest(this.#directory, manifest, undefined);
     if (size < (manifest === undefined ? 2 : lastPage + 1) * pageBytes) throw this.#damaged('is cut off');
     if (manifest !== undefined && transaction < manifest.transaction)
       throw this.#damaged(`is older (transaction ${transaction}) than manifest.json beside it (${manifest.transaction})`);
-    if (manifest?.state === 'closed' && manifest.checksum === this.checksum()) return;
+    if (manifest?.state === 'closed' && manifest.checksum === this.checksum()) return true;
     try {
       const damaged = checkStructure(this.#file, visit);
-      // Nobody has written since it was closed, and what differs is nothing that would be noticed when it is read.
-      if (manifest?.state === 'closed' && manifest.transaction === transaction && damaged === 0)
-        throw new Damage('is not as it was closed');
+      // A record that is damaged explains the difference, and is an error to whoever asks for it.
+      return manifest?.state !== 'closed' || manifest.transaction !== transaction || damaged > 0;
     } catch (error) {
       throw error instanceof Damage ? this.#damaged(error.message, error) : error;
     }
@@ -154,6 +156,10 @@ export class DataFile {
     const need = 2 * bytes + pageBytes * (64 + 2 * puts + Math.min(8 * puts, lastPage));
     const { size } = fstatSync(this.#file);
     return { need, missing: (lastPage + 1) * pageBytes + need - size, size };
+  }
+
+  notAsClosed(): StoreCorruptError {
+    return this.#damaged('is not as it was closed');
   }
 
   #damaged(what: string, cause?: unknown): StoreCorruptError {

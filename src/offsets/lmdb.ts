@@ -122,14 +122,18 @@ class LmdbOffsets implements OffsetStore {
     this.#unlock = unlock;
     this.#commitTimeoutMs = commitTimeoutMs;
     this.#state = new LmdbState(this.#stateDatabase());
-    const file = preflight(path);
+    const { manifest: file, intact } = preflight(path);
     const environment = (this.#environment = open(path));
+    let data: DataFile | undefined;
     try {
       this.#manifest = agree(path, environment, file);
-      this.#data = new DataFile(path);
+      data = this.#data = new DataFile(path);
+      // Now that it is known to be the right file, of a format that we know.
+      if (!intact) throw this.#data.notAsClosed();
       this.#data.presize();
       writeManifestFile(path, (this.#manifest = { ...this.#manifest, state: 'open', transaction: this.#data.meta().transaction }));
     } catch (error) {
+      data?.close();
       void environment.root.close();
       throw error;
     }
@@ -520,7 +524,7 @@ function roomFor(checkpoints: readonly Checkpoint[]): Room {
  * Looks at the files before LMDB does, because a file that is damaged crashes the process. Answers the manifest file of a store that there is;
  * for one that is yet to be made, it puts a note that nothing was promised, and removes what an earlier attempt has left.
  */
-function preflight(path: string): ManifestFile | undefined {
+function preflight(path: string): { readonly manifest: ManifestFile | undefined; readonly intact: boolean } {
   const manifest = readManifestFile(path);
   const bytes = dataBytes(path);
   if (manifest !== undefined && manifest.state !== 'new') {
@@ -534,16 +538,15 @@ function preflight(path: string): ManifestFile | undefined {
     makeRoomToOpen(path, true);
     if (manifest === undefined) writeManifestFile(path, newManifest());
     rmSync(join(path, 'data.mdb'), { force: true });
-    return manifest ?? readManifestFile(path);
+    return { manifest: manifest ?? readManifestFile(path), intact: true };
   }
   makeRoomToOpen(path, false);
   const data = new DataFile(path);
   try {
-    data.check(manifest, inspect);
+    return { manifest, intact: data.check(manifest, inspect) };
   } finally {
     data.close();
   }
-  return manifest;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { MonoTypeOperatorFunction, Subscriber } from 'rxjs';
 import { Observable, Subscription } from 'rxjs';
+import { assertPositioned } from '../assertPositioned.js';
 import type { KafkaRxError } from '../errors.js';
 import { FencedError, OptionError } from '../errors.js';
 import { checkOptions } from '../options.js';
@@ -80,7 +81,12 @@ export function commit<T extends Positioned | readonly Positioned[]>(options: Co
       subscriber.add(
         source.subscribe({
           next: (value) => {
-            committing.next(value);
+            try {
+              committing.next(value);
+            } catch (error) {
+              // Left alone it would end the process: here is where it belongs.
+              subscriber.error(error);
+            }
           },
           error: (error: unknown) => {
             subscriber.error(error);
@@ -111,16 +117,11 @@ class Committing<T extends Positioned | readonly Positioned[]> {
   }
 
   next(value: T): void {
+    assertPositioned('commit', value);
     // A source that emits while it is being subscribed to does not notice that nobody listens any more; nothing of that is finished here.
     if (this.#subscriber.closed) return;
     const { metadata, emit } = this.#options;
-    let word: string | undefined;
-    try {
-      word = typeof metadata === 'function' ? metadata(value) : metadata;
-    } catch (error) {
-      this.#subscriber.error(error);
-      return;
-    }
+    const word = typeof metadata === 'function' ? metadata(value) : metadata;
     if (emit === 'durable') {
       // What was lost before it was finished here comes again elsewhere: it does not go on.
       const live = Array.isArray(value) ? (value as readonly Positioned[]).every(isLive) : isLive(value as Positioned);

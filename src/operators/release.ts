@@ -1,5 +1,6 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { Observable, Subscription } from 'rxjs';
+import { assertPositioned } from '../assertPositioned.js';
 import type { Journal, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 
@@ -42,6 +43,12 @@ export function release<T extends Positioned | readonly Positioned[]>(): MonoTyp
           next: (value) => {
             // A source that emits while it is being subscribed to does not notice that nobody listens any more.
             if (subscriber.closed) return;
+            try {
+              assertPositioned('release', value);
+            } catch (error) {
+              subscriber.error(error);
+              return;
+            }
             // Attached first: a source that ends inside this very `next` must know that somebody is here to finish the record.
             if (Array.isArray(value)) (value as readonly Positioned[]).forEach(attachTo);
             else attachTo(value as Positioned);

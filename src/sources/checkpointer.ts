@@ -1,6 +1,7 @@
 import type { Observable, ObservableInput, SchedulerLike, Subscription } from 'rxjs';
 import { BehaviorSubject, EMPTY, asyncScheduler, catchError, defer, ignoreElements, takeWhile, tap } from 'rxjs';
 import type { ApplyWrite, Checkpoint } from '../offsets/store.js';
+import { timerMs } from '../options.js';
 import type { Pace, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 import type { ApplyState } from '../state.js';
@@ -146,7 +147,7 @@ export class Checkpointer implements LaneOwner {
     this.#timer ??= this.#scheduler.schedule(() => {
       this.#timer = undefined;
       this.#writeAll();
-    }, everyMs);
+    }, timerMs(everyMs));
   }
 
   #writeAll(): void {

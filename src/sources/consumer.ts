@@ -6,6 +6,7 @@ import { forwardEvents } from '../clientEvents.js';
 import type { RdkafkaError } from '../rdkafka.js';
 import { rdkafka } from '../rdkafka.js';
 import type { Reader } from './reader.js';
+import { toPosix } from './pattern.js';
 import { plainReader } from './reader.js';
 
 /** Where a partition is to start: an offset, or one of the log's two ends. */
@@ -22,6 +23,8 @@ export interface Watermarks {
 export interface RebalanceListener {
   onAssigned(partitions: readonly TopicPartition[]): void;
   onRevoked(partitions: readonly TopicPartition[]): void;
+  /** The client can do nothing more. */
+  onFatal(reason: string): void;
 }
 
 /** A member of a consumer group, as a source sees it. */
@@ -45,7 +48,10 @@ export interface GroupMember {
   readonly committing: boolean;
   /** What the group has committed of these partitions; those of which it has nothing are left out. */
   committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]>;
-  watermarks(partition: TopicPartition): Promise<Watermarks>;
+  /** The topics that were named and do not exist. */
+  missing(): Promise<readonly string[]>;
+  /** As its readers see it; `uncommitted`: with the records of transactions that are still open. */
+  watermarks(partition: TopicPartition, options?: { readonly uncommitted: boolean }): Promise<Watermarks>;
   /** The end of the log as the last fetch saw it, without asking; below 0 if none did. */
   lastKnownEnd(partition: TopicPartition): number;
   /** The first offset at or after a time, or `OFFSET_END`. */
@@ -66,6 +72,8 @@ export interface GroupMemberOptions {
 const ASSIGN_PARTITIONS = -175;
 const REVOKE_PARTITIONS = -174;
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
+/** Each question that wakes a broker's thread holds one of the pool; there are few brokers. */
+const MAX_WAKES = 4;
 /** A query holds a thread of the pool until it is answered. */
 const QUERY_TIMEOUT_MS = 5_000;
 /** Closing waits for the in-flight read and the group's answer; a client that takes longer is left behind. */
@@ -82,6 +90,8 @@ class RdkafkaMember implements GroupMember {
   readonly #consumer: KafkaConsumer;
   /** The last protocol that was not NONE: while closing the client says NONE, but still wants the right kind of answer. */
   #protocol: 'EAGER' | 'COOPERATIVE' = 'COOPERATIVE';
+  /** What was really assigned. */
+  readonly #assigned = new Set<string>();
   /** A question of the group that has not been answered yet. */
   #asked: readonly TopicPartition[] | undefined;
   /** Commits that the group has not answered yet, in their order. */
@@ -100,6 +110,9 @@ class RdkafkaMember implements GroupMember {
     this.#consumer.on('offset.commit', (error: RdkafkaError | null | undefined) => {
       this.#commits.shift()?.(error ?? undefined);
     });
+    this.#consumer.on('event.log', ({ fac, message }: { fac: string; message: string }) => {
+      if (fac === 'FATAL') listener.onFatal(message);
+    });
     forwardEvents(kafka, this.#consumer, `consumer of ${options.group}`);
     const native = this.#consumer.getClient() as NativeConsumer;
     this.reader = plainReader((timeoutMs, max, done) => {
@@ -113,22 +126,30 @@ class RdkafkaMember implements GroupMember {
   }
 
   async #connect(): Promise<void> {
-    const timeout = this.#kafka.connectTimeoutMs;
+    await this.#open(this.#consumer);
+    this.#connected = true;
+    const missing = await this.missing();
+    if (missing.length > 0) throw unknownTopics(missing);
+    if (this.#closing !== undefined) return;
+    try {
+      this.#consumer.subscribe(this.#options.topics.map(toSubscription));
+    } catch (error) {
+      throw refused(error as Error);
+    }
+  }
+
+  async #open(consumer: KafkaConsumer): Promise<void> {
     let asked = false;
-    this.#consumer.once('connection.failure', () => {
+    consumer.once('connection.failure', () => {
       asked = true;
     });
     await new Promise<void>((resolve, reject) => {
-      this.#consumer.connect({ allTopics: false, timeout }, (error) => {
+      consumer.connect({ allTopics: false, timeout: this.#kafka.connectTimeoutMs }, (error) => {
         if (!(error as unknown)) resolve();
         else if (asked) reject(unavailable(this.#kafka, error));
         else reject(refused(error));
       });
     });
-    this.#connected = true;
-    await this.#checkTopics(timeout);
-    if (this.#closing !== undefined) return;
-    this.#consumer.subscribe(this.#options.topics.map(toSubscription));
   }
 
   assign(positions: readonly Position[]): void {
@@ -136,15 +157,18 @@ class RdkafkaMember implements GroupMember {
     this.#asked = undefined;
     if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalAssign(positions as TopicPartitionOffset[]);
     else this.#consumer.assign(positions as TopicPartitionOffset[]);
-    for (const position of positions) this.#wake(position);
+    for (const position of positions) this.#assigned.add(keyOf(position));
+    for (const position of positions.slice(0, MAX_WAKES)) this.#wake(position);
   }
 
   unassign(partitions: readonly TopicPartition[]): void {
     if (this.#asked === undefined) return;
     this.#asked = undefined;
+    const ours = partitions.filter((partition) => this.#assigned.delete(keyOf(partition))).map(bare);
     // A partition that was paused would still be paused when it comes back.
-    this.#consumer.resume(partitions.map(bare));
-    if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalUnassign(partitions.map(bare));
+    this.#consumer.resume(ours);
+    // What was given and not taken cannot be given back.
+    if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalUnassign(ours);
     else this.#consumer.unassign();
   }
 
@@ -165,7 +189,7 @@ class RdkafkaMember implements GroupMember {
 
   resume(partitions: readonly TopicPartition[]): void {
     this.#consumer.resume(partitions.map(bare));
-    for (const partition of partitions) this.#wake(partition);
+    for (const partition of partitions.slice(0, MAX_WAKES)) this.#wake(partition);
   }
 
   get committing(): boolean {
@@ -196,9 +220,21 @@ class RdkafkaMember implements GroupMember {
     });
   }
 
-  watermarks({ topic, partition }: TopicPartition): Promise<Watermarks> {
+  async watermarks(partition: TopicPartition, { uncommitted } = { uncommitted: false }): Promise<Watermarks> {
+    if (!uncommitted || !this.#options.readCommitted) return this.#watermarks(this.#consumer, partition);
+    // Which end it sees is a client's setting; this is asked so seldom that a client of its own may do it.
+    const other = createConsumer(this.#kafka, { ...this.#options, readCommitted: false }, () => undefined);
+    await this.#open(other);
+    try {
+      return await this.#watermarks(other, partition);
+    } finally {
+      other.disconnect();
+    }
+  }
+
+  #watermarks(consumer: KafkaConsumer, { topic, partition }: TopicPartition): Promise<Watermarks> {
     return new Promise((resolve, reject) => {
-      this.#consumer.queryWatermarkOffsets(topic, partition, QUERY_TIMEOUT_MS, (error, offsets) => {
+      consumer.queryWatermarkOffsets(topic, partition, QUERY_TIMEOUT_MS, (error, offsets) => {
         if (error as unknown) reject(brokerError(`could not look up the offsets of ${topic}/${partition}`, error));
         else resolve({ low: offsets.lowOffset, high: offsets.highOffset });
       });
@@ -217,9 +253,12 @@ class RdkafkaMember implements GroupMember {
   offsetAt({ topic, partition }: TopicPartition, timestamp: number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#consumer.offsetsForTimes([{ topic, partition, offset: timestamp }], QUERY_TIMEOUT_MS, (error, offsets) => {
-        const [found] = (offsets as TopicPartitionOffset[] | undefined) ?? [];
+        const [found] = (offsets as (TopicPartitionOffset | Error)[] | undefined) ?? [];
         if (error as unknown) reject(brokerError(`could not look up a time in ${topic}/${partition}`, error));
-        else resolve(found !== undefined && 'offset' in found && found.offset >= 0 ? found.offset : OFFSET_END);
+        // What failed for this partition alone stands in place of its answer.
+        else if (found === undefined || !('offset' in found))
+          reject(brokerError(`could not look up a time in ${topic}/${partition}`, noAnswer(found)));
+        else resolve(found.offset >= 0 ? found.offset : OFFSET_END);
       });
     });
   }
@@ -279,12 +318,12 @@ class RdkafkaMember implements GroupMember {
     this.#consumer.queryWatermarkOffsets(topic, partition, 1_000, () => undefined);
   }
 
-  async #checkTopics(timeout: number): Promise<void> {
+  async missing(): Promise<readonly string[]> {
     const missing: string[] = [];
     for (const topic of this.#options.topics) {
-      if (typeof topic === 'string' && !(await this.#exists(topic, timeout))) missing.push(topic);
+      if (typeof topic === 'string' && !(await this.#exists(topic, this.#kafka.connectTimeoutMs))) missing.push(topic);
     }
-    if (missing.length > 0) throw unknownTopics(missing);
+    return missing;
   }
 
   #exists(topic: string, timeout: number): Promise<boolean> {
@@ -316,6 +355,8 @@ function createConsumer(
     'fetch.wait.max.ms': 100,
     'queued.min.messages': 100_000,
     'queued.max.messages.kbytes': Math.max(1, Math.ceil(options.fetchBufferBytes / 1_000)),
+    // One response must not be larger than the buffer; the client insists on room for a message.
+    'fetch.max.bytes': Math.max(options.fetchBufferBytes, Number(chosen['message.max.bytes'] ?? 1_000_000)),
     'isolation.level': options.readCommitted ? 'read_committed' : 'read_uncommitted',
     ...chosen,
     'group.id': options.group,
@@ -335,8 +376,15 @@ function createConsumer(
 }
 
 function toSubscription(topic: string | RegExp): string {
-  if (typeof topic === 'string') return topic;
-  return topic.source.startsWith('^') ? topic.source : `^${topic.source}`;
+  return typeof topic === 'string' ? topic : toPosix(topic);
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
+
+function noAnswer(found: Error | undefined): RdkafkaError {
+  return { code: -1, message: found?.message ?? 'there was no answer' };
 }
 
 function bare({ topic, partition }: TopicPartition): TopicPartition {

@@ -33,12 +33,20 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 const WAIT_MS = 100;
 /** How often to poll while out of credit: it keeps the membership, and lets rebalances through. */
 const SIP_MS = 250;
-/** How often, while an answer is awaited. */
+/** How often, while an answer is awaited, and for how many sips: each brings a record that has to be held. */
 const AWAITING_SIP_MS = 5;
+const MAX_AWAITING_SIPS = 16;
 /** How long to let credits gather before reading for a few. */
 const GATHER_MS = 1;
-/** After so many sipped records that found no credit (a drought of a quarter of a minute), fetching is paused. */
+/** After so many sips since the last record went out of the backlog, fetching is paused: a drought of a quarter of a minute, or a slow trickle. */
 const MAX_SIPPED = 64;
+
+/** A batch, from a row on, with the lanes of its rows as they were when it was read. */
+interface Held {
+  readonly batch: Batch;
+  row: number;
+  readonly lanes: readonly (PartitionLane | undefined)[];
+}
 
 /**
  * Reads as many records as there are free credits, and emits them.
@@ -50,7 +58,7 @@ export class Pump {
   readonly #options: PumpOptions;
   readonly #scheduler: SchedulerLike;
   /** Records that were read but found no credit. */
-  #backlog: { readonly batch: Batch; row: number }[] = [];
+  #backlog: Held[] = [];
   #sipped = 0;
   /** For how long nothing has come back, and how much had by then. */
   #dryMs = 0;
@@ -76,6 +84,11 @@ export class Pump {
   start(): void {
     this.#started = true;
     this.poke();
+  }
+
+  /** Whether fetching is paused. */
+  get paused(): boolean {
+    return this.#paused;
   }
 
   /** Goes on, if it can: credits have come back. */
@@ -113,10 +126,13 @@ export class Pump {
   /** A sip that is due stays due: credits that trickle in must not put it off for ever. */
   #sipLater(): void {
     if (this.#sip !== undefined) return;
-    const ms = this.#options.awaitsAnswer() ? AWAITING_SIP_MS : SIP_MS;
+    const ms = this.#options.awaitsAnswer() && this.#sipped < MAX_AWAITING_SIPS ? AWAITING_SIP_MS : SIP_MS;
     this.#sip = this.#scheduler.schedule(() => {
       this.#checkStall(ms);
-      if (!this.#stopped) this.#read(1, 0);
+      if (this.#stopped) return;
+      this.#sipped += 1;
+      this.#pauseIfLong();
+      this.#read(1, 0);
     }, ms);
   }
 
@@ -158,11 +174,12 @@ export class Pump {
     this.#gathered = false;
     this.#reading = true;
     this.#options.reader.read(max, waitMs, (error, batch) => {
+      // Before the read counts as done: what comes back here must not start the next one at once.
+      if (error !== undefined && !this.#stopped) this.#options.onError(error);
       this.#reading = false;
       const waiting = this.#afterRead;
       this.#afterRead = [];
       if (!this.#stopped) {
-        if (error !== undefined) this.#options.onError(error);
         // Whoever waits for this read must not get the next one's records as well.
         if (waiting.length === 0) this.#readAhead(batch.length);
         this.#take(batch);
@@ -181,20 +198,19 @@ export class Pump {
 
   #take(batch: Batch): void {
     if (batch.length === 0 || this.#draining) return;
-    if (this.#backlog.length > 0) {
-      this.#backlog.push({ batch, row: 0 });
-      this.#sipped += batch.length;
-      this.#pauseIfLong();
-      return;
-    }
-    const row = this.#emit(batch, 0);
-    if (row < batch.length) this.#backlog.push({ batch, row });
+    const row = this.#backlog.length > 0 ? 0 : this.#emit(batch, 0);
+    if (row < batch.length) this.#hold(batch, row);
+  }
+
+  /** Keeps what found no credit, with the lanes that it was read for: a partition may be taken away and come back meanwhile, from its beginning. */
+  #hold(batch: Batch, row: number): void {
+    const lanes = Array.from({ length: batch.length }, (_, i) => this.#options.laneOf(batch.topic(i), batch.partition(i)));
+    this.#backlog.push({ batch, row, lanes });
   }
 
   #emitBacklog(): void {
-    while (this.#backlog.length > 0) {
-      const first = this.#backlog[0] as { batch: Batch; row: number };
-      first.row = this.#emit(first.batch, first.row);
+    for (let first = this.#backlog[0]; first !== undefined; first = this.#backlog[0]) {
+      first.row = this.#emit(first.batch, first.row, first.lanes);
       if (first.row < first.batch.length) return;
       this.#backlog.shift();
     }
@@ -211,7 +227,7 @@ export class Pump {
   }
 
   /** Emits from `row` on while there is credit; answers the row at which it stopped. */
-  #emit(batch: Batch, from: number): number {
+  #emit(batch: Batch, from: number, lanes?: readonly (PartitionLane | undefined)[]): number {
     const { demand, checkpointer, laneOf, emit } = this.#options;
     let row = from;
     let records = 0;
@@ -220,7 +236,7 @@ export class Pump {
     checkpointer.hold();
     for (; row < batch.length; row += 1) {
       // A revoke or an unsubscribe may happen inside any `emit`: ask the lane every time.
-      const lane = laneOf(batch.topic(row), batch.partition(row));
+      const lane = lanes === undefined ? laneOf(batch.topic(row), batch.partition(row)) : lanes[row];
       if (!lane?.emitting) continue;
       const offset = batch.offset(row);
       if (lane.skips(offset)) continue;

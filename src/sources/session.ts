@@ -1,44 +1,46 @@
-import type { Observable, SchedulerLike, Subscriber } from 'rxjs';
+import type { Observable, SchedulerLike, Subscriber, Subscription } from 'rxjs';
 import {
   EMPTY,
   Observable as Rx,
+  ReplaySubject,
   Subject,
-  Subscription,
   asapScheduler,
   asyncScheduler,
   catchError,
   concat,
   concatMap,
   defer,
+  filter,
   finalize,
   from,
   ignoreElements,
   interval,
   map,
   merge,
-  mergeMap,
   of,
+  pairwise,
   race,
+  startWith,
   subscribeOn,
   take,
   tap,
   timer,
 } from 'rxjs';
-import { BrokerError, FencedError, StalledError, UnknownTopicError } from '../errors.js';
+import { BrokerError, FencedError, StalledError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
 import type { Client } from '../kafka.js';
 import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from '../offsets/store.js';
 import type { Gap, StaleState, TopicPartition } from '../position.js';
 import type { KafkaRecord } from '../record.js';
 import { Checkpointer } from './checkpointer.js';
-import type { GroupMember, RebalanceListener, Watermarks } from './consumer.js';
-import { brokerError } from './consumer.js';
+import type { GroupMember, RebalanceListener } from './consumer.js';
+import { brokerError, unknownTopics } from './consumer.js';
 import { Demand } from './demand.js';
 import { PartitionLane } from './lane.js';
 import { Lanes } from './lanes.js';
 import { Mirror } from './mirror.js';
 import { Pump } from './pump.js';
-import { outOfRange } from './range.js';
+import { RangeGuard } from './rangeGuard.js';
 import type { ReadError } from './reader.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 import type { Start } from './starts.js';
@@ -62,11 +64,7 @@ export interface SessionOptions {
 /** How long a lane that a newer epoch has overtaken may wait for the group to take its partition away. */
 const FENCED_GRACE_MS = 10_000;
 
-/** How often to look for partitions that stand still: they do for one to two of these. */
-const PATROL_MS = 5_000;
-/** Each look-up holds a thread of the pool that commits run on as well. */
-const LOOKUPS_AT_ONCE = 2;
-
+const FATAL = -150;
 const MAX_POLL_EXCEEDED = -147;
 const AUTO_OFFSET_RESET = -140;
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
@@ -89,14 +87,14 @@ export class Session implements Client {
   readonly #demand: Demand;
   readonly #checkpointer: Checkpointer;
   readonly #pump: Pump;
+  readonly #rangeGuard: RangeGuard;
   readonly #lanes = new Lanes();
   /** Answers are given one after the other, in the order of the questions. */
   readonly #rebalances$ = new Subject<Observable<never>>();
   readonly #abandoned$ = new Subject<void>();
   readonly #hurry$ = new Subject<void>();
-  /** Where each lane stood at the last patrol. */
-  readonly #tops = new WeakMap<PartitionLane, number>();
-  readonly #patrols = new Subscription();
+  /** Until when the group may take overtaken partitions away. */
+  #grace: Subscription | undefined;
   #stopped = false;
   #hurried = false;
   /** Resolves when the group was left and everything is released. */
@@ -136,6 +134,9 @@ export class Session implements Client {
       onAssigned: (partitions) => {
         this.#rebalances$.next(this.#assign(partitions));
       },
+      onFatal: (reason) => {
+        this.#fail(this.#fatal(reason));
+      },
       onRevoked: (partitions) => {
         for (const lane of this.#lanes.of(partitions)) lane.stop();
         this.#rebalances$.next(this.#revoke(partitions));
@@ -146,6 +147,23 @@ export class Session implements Client {
       commit: (positions) => this.#member.commit(positions),
       onError: (error) => {
         this.#emitError(error);
+      },
+      ...scheduler,
+    });
+    this.#rangeGuard = new RangeGuard({
+      member: this.#member,
+      lanes: () => this.#lanes.all(),
+      isStarved: () => this.#demand.starved,
+      onOutOfRange: options.source.onOutOfRange,
+      onGap: (gap) => {
+        this.#report(gap);
+      },
+      onFailure: (error) => {
+        this.#fail(error);
+      },
+      onError: (error) => {
+        if (error instanceof BrokerError && error.kafkaCode === UNKNOWN_TOPIC_OR_PARTITION) this.#topicGone(error);
+        else this.#emitError(error);
       },
       ...scheduler,
     });
@@ -177,15 +195,15 @@ export class Session implements Client {
 
   start(): void {
     if (this.#stopped) return;
-    this.#rebalances$.pipe(concatMap((answer) => answer)).subscribe();
+    this.#rebalances$.pipe(concatMap((answer) => this.#survive(answer))).subscribe({
+      error: (error: unknown) => {
+        this.#fail(error);
+      },
+    });
     from(this.#member.connect()).subscribe({
       next: () => {
         this.#pump.start();
-        this.#patrols.add(
-          interval(PATROL_MS, this.#options.scheduler ?? asyncScheduler).subscribe(() => {
-            this.#patrol();
-          }),
-        );
+        this.#rangeGuard.start();
       },
       error: (error: unknown) => {
         this.#fail(error);
@@ -193,11 +211,22 @@ export class Session implements Client {
     });
   }
 
+  /** One answer that fails must not keep the next ones from being given. */
+  #survive(answer: Observable<never>): Observable<never> {
+    return answer.pipe(
+      catchError((error: unknown) => {
+        this.#fail(error);
+        return EMPTY;
+      }),
+    );
+  }
+
   /** Emits nothing more, and leaves the group once what is in flight is finished, or once nobody is left to finish it. */
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#patrols.unsubscribe();
+    this.#rangeGuard.stop();
+    this.#grace?.unsubscribe();
     for (const lane of this.#lanes.all()) lane.stop();
     this.#pump.drain();
     this.#leave()
@@ -213,11 +242,21 @@ export class Session implements Client {
 
   /** Completes the stream; what is in flight has `drainTimeoutMs` from now. */
   close(): Promise<void> {
-    this.#hurried = true;
-    this.#hurry$.next();
-    this.#subscriber.complete();
+    this.hurry();
+    try {
+      this.#subscriber.complete();
+    } catch (error) {
+      // Of a finalizer below.
+      this.#emitError(error);
+    }
     this.stop();
     return this.closed;
+  }
+
+  /** What is in flight has `drainTimeoutMs` from now: somebody waits for this session to leave. */
+  hurry(): void {
+    this.#hurried = true;
+    this.#hurry$.next();
   }
 
   #emitError(error: unknown): void {
@@ -311,6 +350,8 @@ export class Session implements Client {
       this.#lanes.set(lane);
     }
     this.#member.assign(found.map(({ checkpoint: { topic, partition }, fetchFrom }) => ({ topic, partition, offset: fetchFrom })));
+    // What is given while nothing is fetched is not fetched either.
+    if (this.#pump.paused) this.#member.pause(found.map(({ checkpoint }) => checkpoint));
     emit({
       type: 'assigned',
       group,
@@ -321,7 +362,7 @@ export class Session implements Client {
   #revoke(partitions: readonly TopicPartition[]): Observable<never> {
     return defer(() => {
       const lanes = this.#lanes.of(partitions);
-      const limit$ = timer(this.#options.source.drainTimeoutMs, this.#options.scheduler ?? asyncScheduler);
+      const limit$ = this.#deadline();
       return concat(
         this.#afterRead(),
         untilDone(merge(...lanes.map(idle)), merge(limit$, this.#abandoned$)),
@@ -335,14 +376,13 @@ export class Session implements Client {
   }
 
   #leave(): Observable<never> {
-    const scheduler = this.#options.scheduler ?? asyncScheduler;
-    const limit$ = defer(() => timer(this.#options.source.drainTimeoutMs, scheduler));
+    const limit$ = defer(() => this.#deadline());
     const hurried$ = defer(() => (this.#hurried ? limit$ : this.#hurry$.pipe(concatMap(() => limit$))));
     // While a commit() is there the work may take its time, the partitions are still ours. Before one was seen nobody may ever finish anything.
     const enough$ = defer(() => {
       const { operators } = this.#checkpointer;
       if (operators === 'gone') return [undefined];
-      return merge(this.#abandoned$, hurried$, operators === 'none' ? limit$ : EMPTY);
+      return merge(this.#abandoned$, hurried$, operators === 'none' ? limit$ : this.#standstill());
     });
     return concat(
       this.#afterRead(),
@@ -360,6 +400,30 @@ export class Session implements Client {
       defer(() => from(this.#member.close())).pipe(ignoreElements()),
       this.#do(() => {
         this.#rebalances$.complete();
+      }),
+    );
+  }
+
+  /** Emits once, `drainTimeoutMs` from now, to whoever asks before or after. */
+  #deadline(): Observable<unknown> {
+    const deadline$ = new ReplaySubject<unknown>(1);
+    timer(this.#options.source.drainTimeoutMs, this.#options.scheduler ?? asyncScheduler).subscribe(deadline$);
+    return deadline$;
+  }
+
+  /** Emits when nothing was finished for `stallAfterMs`: what is open then never will be. */
+  #standstill(): Observable<unknown> {
+    const { source, group, emit, scheduler = asyncScheduler } = this.#options;
+    return interval(source.stallAfterMs, scheduler).pipe(
+      map(() => this.#demand.given),
+      startWith(this.#demand.given),
+      pairwise(),
+      filter(([before, now]) => before === now),
+      tap(() => {
+        emit({
+          type: 'notice',
+          message: `a source of ${group} has ended, and of what it had in flight nothing was finished for ${source.stallAfterMs} ms: it leaves.`,
+        });
       }),
     );
   }
@@ -393,7 +457,7 @@ export class Session implements Client {
     const unfinished = alive.reduce((sum, { records }) => sum + records, 0);
     this.#fence(alive);
     emit({ type: 'lost', group, partitions: alive.map(name), unfinished });
-    scheduler.schedule(() => {
+    this.#grace = scheduler.schedule(() => {
       const still = alive.filter((lane) => this.#lanes.get(lane.topic, lane.partition) === lane);
       if (still.length === 0 || this.#stopped) return;
       const where = still.map(({ topic, partition }) => `${topic}/${partition}`).join(', ');
@@ -412,64 +476,38 @@ export class Session implements Client {
       this.#end(this.#lanes.all(), 'lost');
     } else if (PASSING.has(error.code)) {
       this.#emitError(brokerError('reading failed, and goes on', error));
+    } else if (error.code === FATAL) {
+      // The client's log has the reason, and was here before.
+      this.#fail(brokerError('the client gave up', error));
     } else if (error.code === AUTO_OFFSET_RESET) {
-      // It does not say which partition, and has stopped to fetch that one.
-      this.#examine(this.#lanes.all(), 'out of range');
+      this.#rangeGuard.check();
     } else if (error.code === UNKNOWN_TOPIC_OR_PARTITION) {
-      this.#fail(topicGone(this.#lanes.all(), error));
+      this.#topicGone(error);
     } else {
       this.#fail(brokerError('reading failed', error));
     }
   }
 
-  /**
-   * Looks for partitions that stand still although there is more to read.
-   *
-   * The client's batch read keeps an error for itself if it has found records before it; what has stopped by such an error would stand still
-   * for ever.
-   */
-  #patrol(): void {
-    // Out of credit everything stands still.
-    const waiting = this.#demand.starved;
-    const stuck = this.#lanes.all().filter((lane) => {
-      const before = this.#tops.get(lane);
-      this.#tops.set(lane, waiting ? -1 : lane.top);
-      return !waiting && before === lane.top && lane.emitting && this.#member.lastKnownEnd(lane) > lane.top;
+  #fatal(reason: string): Error {
+    const { group } = this.#options;
+    if (!/fenced/i.test(reason)) return brokerError('the client gave up', { code: FATAL, message: reason });
+    return new FencedError(
+      `another member of group ${group} has the same \`group.instance.id\`, and took this one's place: give each member its own.`,
+      this.#lanes.all().map(name),
+    );
+  }
+
+  /** A topic was deleted: the end of a stream that names it, but not of one that names a pattern. */
+  #topicGone(cause: unknown): void {
+    from(this.#member.missing()).subscribe({
+      next: (topics) => {
+        if (topics.length > 0) this.#fail(unknownTopics(topics));
+        else this.#emitError(cause instanceof Error ? cause : brokerError('reading a topic failed', cause as ReadError));
+      },
+      error: (error: unknown) => {
+        this.#emitError(error);
+      },
     });
-    this.#examine(stuck, 'stuck');
-  }
-
-  /** Looks up whether these partitions stand within their logs. Those that do, and are stuck, are fetched anew from where they stand. */
-  #examine(lanes: readonly PartitionLane[], reason: 'stuck' | 'out of range'): void {
-    from(lanes)
-      .pipe(mergeMap((lane) => from(this.#member.watermarks(lane)).pipe(map((bounds) => ({ lane, bounds }))), LOOKUPS_AT_ONCE))
-      .subscribe({
-        next: ({ lane, bounds }) => {
-          if (!lane.emitting) return;
-          // Nothing of it was ever seen: it begins where the log does.
-          const top = lane.top === 0 ? bounds.low : lane.top;
-          if (top < bounds.low || top > bounds.high) this.#skipGap(lane, bounds);
-          else if (reason === 'stuck' && this.#member.incremental) this.#member.refetch({ ...name(lane), offset: top });
-        },
-        error: (error: unknown) => {
-          if (error instanceof BrokerError && error.kafkaCode === UNKNOWN_TOPIC_OR_PARTITION) this.#fail(topicGone(lanes, error));
-          else this.#emitError(error);
-        },
-      });
-  }
-
-  #skipGap(lane: PartitionLane, bounds: Watermarks): void {
-    const { onOutOfRange } = this.#options.source;
-    const { top } = lane;
-    // Behind the end of a log that was cut off there is another one: to go on in that takes a new assignment.
-    if (onOutOfRange === 'fail' || top > bounds.high || !this.#member.incremental) {
-      this.#fail(outOfRange({ ...name(lane), offset: top }, bounds));
-      return;
-    }
-    const to = onOutOfRange === 'earliest' ? bounds.low : bounds.high;
-    lane.passTo(to);
-    this.#member.refetch({ ...name(lane), offset: to });
-    this.#report({ ...name(lane), from: top, to });
   }
 
   #stalled(): void {
@@ -503,11 +541,6 @@ export class Session implements Client {
       return EMPTY;
     });
   }
-}
-
-function topicGone(lanes: readonly PartitionLane[], cause: unknown): UnknownTopicError {
-  const topics = [...new Set(lanes.map(({ topic }) => topic))];
-  return new UnknownTopicError('a topic that is read was deleted, or its name matches nothing any more.', { topics, cause });
 }
 
 /** Completes when nothing is open in the lane. */

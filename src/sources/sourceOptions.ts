@@ -1,4 +1,5 @@
 import type { OptionKind } from '../options.js';
+import { timerMs } from '../options.js';
 import { OptionError } from '../errors.js';
 import type { Properties } from '../kafka.js';
 import type { Gap } from '../position.js';
@@ -101,8 +102,8 @@ export function resolveSourceOptions(where: string, options: SourceOptions): Res
     onOutOfRange: options.onOutOfRange ?? 'fail',
     onGap: options.onGap ?? ((): void => undefined),
     readCommitted: options.readCommitted ?? true,
-    drainTimeoutMs: options.drainTimeoutMs ?? 5_000,
-    stallAfterMs: options.stallAfterMs ?? 300_000,
+    drainTimeoutMs: timerMs(options.drainTimeoutMs ?? 5_000),
+    stallAfterMs: timerMs(options.stallAfterMs ?? 300_000),
     properties: { ...options.properties },
     topicProperties: { ...options.topicProperties },
     ...(signal === undefined ? {} : { signal }),

@@ -5,7 +5,7 @@ import type { Checkpoint, Claim } from '../offsets/store.js';
 import type { Gap } from '../position.js';
 import type { GroupMember, Watermarks } from './consumer.js';
 import { OFFSET_BEGINNING, OFFSET_END } from './consumer.js';
-import { outOfRange } from './range.js';
+import { outOfRange } from './outOfRange.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 
 /** Where a claimed partition starts. */

@@ -7,6 +7,7 @@ import { checkOptions } from '../options.js';
 import type { KafkaRecord } from '../record.js';
 import { TOPIC_NAME, isTopicName } from '../topicName.js';
 import { groupMember } from './consumer.js';
+import { toPosix } from './pattern.js';
 import { Session } from './session.js';
 import type { SourceOptions } from './sourceOptions.js';
 import { SOURCE_OPTIONS, resolveSourceOptions } from './sourceOptions.js';
@@ -68,7 +69,7 @@ export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegE
   const topics = checkTopics(topic);
   const { group, offsets, mirror = true, onStateStale = () => undefined } = options;
   /** Subscriptions that were left and still have work in flight. */
-  const leaving = new Set<Promise<void>>();
+  const leaving = new Set<Session>();
   return new Observable((subscriber) => {
     const { signal } = source;
     if (signal?.aborted === true) {
@@ -97,14 +98,17 @@ export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegE
     subscriber.add(() => {
       signal?.removeEventListener('abort', onAbort);
       session.stop();
-      const closed = session.closed.then(unregister);
-      leaving.add(closed);
-      void closed.then(() => leaving.delete(closed));
+      leaving.add(session);
+      void session.closed.then(() => {
+        leaving.delete(session);
+        unregister();
+      });
     });
-    // Subscribed to again, as by `retry`: a member that has not left yet would hold the partitions.
+    // Subscribed to again, as by `retry`: a member that has not left yet would hold the partitions. What it waits for may never be finished.
+    for (const one of leaving) one.hurry();
     if (leaving.size === 0) session.start();
     else
-      void Promise.all(leaving).then(() => {
+      void Promise.all([...leaving].map(({ closed }) => closed)).then(() => {
         session.start();
       });
   });
@@ -115,7 +119,10 @@ function checkTopics(topic: string | readonly string[] | RegExp): readonly (stri
   if (!Array.isArray(topics) || topics.length === 0)
     throw new OptionError('fromTopic: the second argument is a topic, an array of topics, or a RegExp.');
   for (const name of topics as readonly unknown[]) {
-    if (name instanceof RegExp && name.flags === '') continue;
+    if (name instanceof RegExp && name.flags === '') {
+      toPosix(name);
+      continue;
+    }
     if (name instanceof RegExp) throw new OptionError(`fromTopic: a pattern of topics can have no flags, and ${name} has.`);
     if (!isTopicName(name)) {
       throw new OptionError(`fromTopic: ${JSON.stringify(name)} is no name of a topic: those are ${TOPIC_NAME}.`);
