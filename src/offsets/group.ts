@@ -21,14 +21,17 @@ export function groupOffsets(kafka: Kafka): OffsetStore {
   return new GroupOffsets(kafka);
 }
 
-/** The group has put the member out, or begun a new generation: its offsets are not taken any more. */
+/** The group has put the member out: its offsets are not taken any more. */
 const FENCED: ReadonlySet<number> = new Set([
-  ...[22, 25, 82], // illegal generation, unknown member, fenced instance
-  ...[110, 113], // fenced or stale member epoch
+  ...[25, 82, 110], // unknown member, fenced instance, fenced member epoch
   ...[-142, -144], // assignment lost, fenced by a static member of the same name
 ]);
-/** What passes by itself: no answer, the coordinator moves, a rebalance goes on. */
-const PASSING: ReadonlySet<number> = new Set([-195, -187, -185, -168, 14, 15, 16, 27]);
+/** What passes by itself. */
+const PASSING: ReadonlySet<number> = new Set([
+  ...[-195, -187, -185, -168], // no answer
+  ...[14, 15, 16], // the coordinator moves
+  ...[22, 27, 113], // a rebalance goes on: the member keeps the partition, and has yet to hear of the new generation
+]);
 const TRIES = 30;
 const PAUSE_MS = 200;
 

@@ -61,7 +61,7 @@ export async function lives({ numbered, kills, brokers, maxInFlight, concurrency
         await until(() => current.exitCode !== null || allDone(found, log, records));
         if (current.exitCode === null) current.send('stop');
       } else {
-        await randomMoment(log, (2 * records) / (kills + 1), () => current.exitCode !== null);
+        await randomMoment(log, records / (kills + 1), () => current.exitCode !== null);
         current.kill('SIGKILL');
       }
       const [code, signal] = await ended;
@@ -87,8 +87,8 @@ async function randomMoment(log: string, manyRecords: number, gone: () => boolea
     await delay(Math.random() * 600);
     return;
   }
-  // Each record leaves two or three lines.
-  const bytes = Math.random() * manyRecords * 2.5 * EMITTED_BYTES;
+  // Each record leaves two lines at least. All lives together must not run out of records, or this would wait for ever.
+  const bytes = Math.random() * manyRecords * 2 * EMITTED_BYTES;
   await until(() => gone() || (existsSync(log) && statSync(log).size >= bytes));
 }
 
