@@ -1,5 +1,5 @@
 /** The whole pipeline of this library: records through an RxJS operator, each remembered in LMDB. */
-import { map, takeWhile } from 'rxjs';
+import { map, take, tap } from 'rxjs';
 import { Kafka, commit, drain, fromTopic, openOffsets } from '../../src/index.js';
 import { Meter, taskOfThisProcess } from '../measured.js';
 
@@ -12,7 +12,8 @@ await drain(
   fromTopic(kafka, task.topic, { group: task.group, offsets }).pipe(
     map((record) => ({ ...record, value: record.value?.length ?? 0 })),
     commit(),
-    takeWhile((_) => !meter.count(1)),
+    tap(() => meter.count(1)),
+    take(task.records),
   ),
 );
 meter.report();
