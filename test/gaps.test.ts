@@ -132,6 +132,26 @@ describe.runIf(inject('brokerKind') !== 'embedded')('a gap in the log', () => {
     expect(went.seen).toEqual(Array.from({ length: 30 }, (_, n) => n));
   });
 
+  it('a topic that was created anew, with as many records or more, is noticed by the record that stands there now', async () => {
+    const topic = unique('anew');
+    const options = { group: unique('anew'), offsets: memoryOffsets() };
+    await createTopic(brokers, topic, { partitions: 1 });
+    await write(topic, 300);
+    await read(topic, 100, options);
+    // Nothing happened: it goes on where it was, with none twice.
+    expect((await read(topic, 100, options)).seen).toEqual(Array.from({ length: 100 }, (_, n) => 100 + n));
+    await deleteTopic(brokers, topic);
+    await createTopic(brokers, topic, { partitions: 1 });
+    await write(topic, 500);
+
+    const failed = await read(topic, 1, options);
+    expect(failed.error).toBeInstanceOf(OffsetOutOfRangeError);
+    expect(failed.error).toMatchObject({ low: 0, high: 500, message: expect.stringContaining('the topic was created anew') as string });
+    expect(failed.seen).toEqual([]);
+    const went = await read(topic, 500, { ...options, onOutOfRange: 'earliest' });
+    expect(went.seen).toEqual(Array.from({ length: 500 }, (_, n) => n));
+  });
+
   it('is none where a log does not begin at 0, or where transactions leave markers and aborted records', async () => {
     const topic = unique('transactions');
     await createTopic(brokers, topic, { partitions: 1 });

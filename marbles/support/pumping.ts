@@ -26,8 +26,9 @@ export function pumping(
   {
     stallAfterMs = Infinity,
     onStall = () => undefined,
+    onStranger = () => undefined,
     awaitsAnswer = () => false,
-  }: { stallAfterMs?: number; onStall?: () => void; awaitsAnswer?: () => boolean } = {},
+  }: { stallAfterMs?: number; onStall?: () => void; onStranger?: (lane: PartitionLane) => void; awaitsAnswer?: () => boolean } = {},
 ): Pumping {
   const emitted$ = new Subject<KafkaRecord>();
   const fetching$ = new Subject<string>();
@@ -42,6 +43,7 @@ export function pumping(
     },
     onError: (error) => errors.push(error),
     onStall,
+    onStranger,
     stallAfterMs,
     awaitsAnswer,
     pause: () => {

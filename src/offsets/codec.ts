@@ -4,7 +4,8 @@ import type { Checkpoint } from './store.js';
 /**
  * The binary form of a checkpoint. All numbers are varints (LEB128), but for the version byte and the checksum:
  *
- *     version u8 | epoch | frontier | number of runs | (gap, length)… | metadata length | metadata UTF-8 | crc32 u32
+ *     version u8 | epoch | frontier | number of runs | (gap, length)… | metadata length | metadata UTF-8
+ *     | of the fingerprint, if there is one: offset | timestamp + 1 | crc | crc32 u32
  *
  * Each run is stored as its distance from the end of the one before, so a hundred runs take a few hundred bytes.
  */
@@ -22,10 +23,10 @@ export class CodecError extends Error {
 
 export type CheckpointBody = Omit<Checkpoint, 'topic' | 'partition'>;
 
-export function encodeCheckpoint({ epoch, frontier, runs, metadata }: CheckpointBody): Buffer {
+export function encodeCheckpoint({ epoch, frontier, runs, metadata, fingerprint }: CheckpointBody): Buffer {
   const text = Buffer.from(metadata);
   // A varint of a number below 2^53 takes 8 bytes at most.
-  const buffer = Buffer.allocUnsafe(1 + 8 * (4 + runs.length) + text.length + 4);
+  const buffer = Buffer.allocUnsafe(1 + 8 * (7 + runs.length) + text.length + 4);
   let at = buffer.writeUInt8(VERSION, 0);
   at = writeVarint(buffer, epoch, at);
   at = writeVarint(buffer, frontier, at);
@@ -41,6 +42,11 @@ export function encodeCheckpoint({ epoch, frontier, runs, metadata }: Checkpoint
   if (!Number.isSafeInteger(end)) throw new RangeError(`${end} is no offset`);
   at = writeVarint(buffer, text.length, at);
   at += text.copy(buffer, at);
+  if (fingerprint !== undefined) {
+    at = writeVarint(buffer, fingerprint.offset, at);
+    at = writeVarint(buffer, fingerprint.timestamp + 1, at);
+    at = writeVarint(buffer, fingerprint.crc, at);
+  }
   at = buffer.writeUInt32BE(crc32(buffer.subarray(0, at)), at);
   return buffer.subarray(0, at);
 }
@@ -63,8 +69,10 @@ export function decodeCheckpoint(buffer: Buffer): CheckpointBody {
   }
   if (!Number.isSafeInteger(last)) throw new CodecError('corrupt', 'a run ends too high');
   const metadata = cursor.text(cursor.varint());
+  if (cursor.left === 0) return { epoch, frontier, runs, metadata };
+  const fingerprint = { offset: cursor.varint(), timestamp: cursor.varint() - 1, crc: cursor.varint() };
   if (cursor.left > 0) throw new CodecError('corrupt', `${cursor.left} bytes are too many`);
-  return { epoch, frontier, runs, metadata };
+  return { epoch, frontier, runs, metadata, fingerprint };
 }
 
 /** `epoch u64 | crc32 u32` */

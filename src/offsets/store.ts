@@ -16,10 +16,20 @@ export interface Checkpoint extends TopicPartition {
   readonly runs: readonly number[];
   /** What `commit({ metadata })` said last. */
   readonly metadata: string;
+  /** Of a record below the frontier, one of the last. */
+  readonly fingerprint?: Fingerprint;
 }
 
 /** What a write does to the user's state. */
 export type ApplyWrite = (refused: readonly Checkpoint[], txn: StateTransaction) => void;
+
+/** What tells a record from any other one that may stand at its offset, as in a topic that was created anew. */
+export interface Fingerprint {
+  readonly offset: number;
+  readonly timestamp: number;
+  /** CRC-32 of key and value. */
+  readonly crc: number;
+}
 
 /** A partition taken over by a new assignment. */
 export interface Claim extends TopicPartition {

@@ -1,5 +1,5 @@
 import type { Journal, Lane, TopicPartition } from '../position.js';
-import type { Checkpoint } from '../offsets/store.js';
+import type { Checkpoint, Fingerprint } from '../offsets/store.js';
 import { Intervals } from './intervals.js';
 import { OpenOffsets } from './openOffsets.js';
 
@@ -21,9 +21,15 @@ export interface LaneStart extends TopicPartition {
   /** Finished stretches beyond it: flat pairs `[from, to)`. */
   readonly runs: readonly number[];
   readonly metadata: string;
+  /** Of one of the last records below the frontier. */
+  readonly fingerprint?: Fingerprint;
   /** How many offsets may be open at once: a bound for memory, not a rule that the lane enforces. */
   readonly maxOpen: number;
 }
+
+/** How far apart samples are at least, and how many may wait for the frontier. */
+const SAMPLE_EVERY = 256;
+const MAX_SAMPLES = 32;
 
 /**
  * One partition during one assignment: which of its records are open, finished, or released.
@@ -49,6 +55,11 @@ export class PartitionLane implements Lane {
   /** What an earlier epoch finished beyond the frontier, flat. */
   readonly #restored: readonly number[];
   #restoredAt = 0;
+  /** The fingerprint that an earlier epoch has left, until the log has shown what stands there. */
+  expected: Fingerprint | undefined;
+  #fingerprint: Fingerprint | undefined;
+  /** Of records that may not be below the frontier yet, ascending. */
+  readonly #samples: Fingerprint[] = [];
   #whenIdle: (() => void)[] = [];
 
   constructor(start: LaneStart, journal: LaneOwner) {
@@ -58,6 +69,8 @@ export class PartitionLane implements Lane {
     this.journal = journal;
     this.metadata = start.metadata;
     this.#restored = start.runs;
+    this.expected = start.fingerprint;
+    this.#fingerprint = start.fingerprint;
     this.#open = new OpenOffsets({ start: start.frontier, maxRing: 2 * start.maxOpen });
   }
 
@@ -109,6 +122,16 @@ export class PartitionLane implements Lane {
   /** The records below `offset` that were not seen are gone. */
   passTo(offset: number): void {
     this.#open.passTo(offset);
+  }
+
+  /** Whether a record at this offset is to be remembered by its fingerprint: one now and then will do. */
+  wantsSample(offset: number): boolean {
+    const last = this.#samples.at(-1) ?? this.#fingerprint;
+    return this.#samples.length < MAX_SAMPLES && (last === undefined || offset - last.offset >= SAMPLE_EVERY);
+  }
+
+  sample(fingerprint: Fingerprint): void {
+    this.#samples.push(fingerprint);
   }
 
   finish(offset: number): void {
@@ -204,7 +227,15 @@ export class PartitionLane implements Lane {
       to = runTo;
     }
     finished(to);
-    return { topic: this.topic, partition: this.partition, epoch: this.epoch, frontier: frontier ?? to, runs, metadata: this.metadata };
+    const { topic, partition, epoch, metadata } = this;
+    const fingerprint = this.#fingerprintBelow(frontier ?? to);
+    return { topic, partition, epoch, frontier: frontier ?? to, runs, metadata, ...(fingerprint === undefined ? {} : { fingerprint }) };
+  }
+
+  #fingerprintBelow(frontier: number): Fingerprint | undefined {
+    const below = this.#samples.findLastIndex(({ offset }) => offset < frontier);
+    if (below >= 0) this.#fingerprint = this.#samples.splice(0, below + 1).at(-1);
+    return this.#fingerprint;
   }
 
   /** Logs show the name of the lane, not its insides, when a record is printed. */

@@ -1,8 +1,10 @@
 import type { SchedulerLike, Subscription } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
+import type { Fingerprint } from '../offsets/store.js';
 import type { KafkaRecord } from '../record.js';
 import type { Checkpointer } from './checkpointer.js';
 import type { Demand } from './demand.js';
+import { fingerprintOf, isSame } from './fingerprint.js';
 import type { PartitionLane } from './lane.js';
 import type { Batch, ReadError, Reader } from './reader.js';
 
@@ -19,6 +21,8 @@ export interface PumpOptions {
   readonly stallAfterMs: number;
   /** Whether an answer is awaited that only a poll brings. */
   readonly awaitsAnswer: () => boolean;
+  /** The log of a partition is not the one that its position was remembered of: nothing of it was emitted. */
+  readonly onStranger: (lane: PartitionLane) => void;
   /** Throws the prefetched records away and fetches no more: for long droughts only. */
   readonly pause: () => void;
   readonly resume: () => void;
@@ -226,6 +230,16 @@ export class Pump {
     this.#options.pause();
   }
 
+  /** Whether the log still holds what it held when the lane's position was remembered; asked once, at its first record. */
+  #recognizes(lane: PartitionLane, expected: Fingerprint, batch: Batch, row: number): boolean {
+    lane.expected = undefined;
+    // What was deleted or compacted away cannot be compared.
+    if (batch.offset(row) !== expected.offset || isSame(fingerprintOf(batch.record(row, lane)), expected)) return true;
+    lane.stop();
+    this.#options.onStranger(lane);
+    return false;
+  }
+
   /** Emits from `row` on while there is credit; answers the row at which it stopped. */
   #emit(batch: Batch, from: number, lanes?: readonly (PartitionLane | undefined)[]): number {
     const { demand, checkpointer, laneOf, emit } = this.#options;
@@ -239,6 +253,7 @@ export class Pump {
       const lane = lanes === undefined ? laneOf(batch.topic(row), batch.partition(row)) : lanes[row];
       if (!lane?.emitting) continue;
       const offset = batch.offset(row);
+      if (lane.expected !== undefined && !this.#recognizes(lane, lane.expected, batch, row)) continue;
       if (lane.skips(offset)) continue;
       const size = batch.bytes(row);
       if (!demand.admits(size)) break;
@@ -246,7 +261,9 @@ export class Pump {
       demand.take(size);
       bytes += size;
       records += 1;
-      emit(batch.record(row, lane));
+      const record = batch.record(row, lane);
+      if (lane.wantsSample(offset)) lane.sample(fingerprintOf(record));
+      emit(record);
     }
     if (records > 0) this.#recordBytes = Math.max(1, bytes / records);
     // Last: a store that answers at once gives credits back here, and they must not start another emission inside this one.

@@ -40,12 +40,13 @@ import { PartitionLane } from './lane.js';
 import { Lanes } from './lanes.js';
 import { Mirror } from './mirror.js';
 import { Pump } from './pump.js';
+import { strangeLog } from './outOfRange.js';
 import { RangeGuard } from './rangeGuard.js';
 import type { ReadError } from './reader.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 import type { Start } from './starts.js';
 import { upToDate } from './stale.js';
-import { starts } from './starts.js';
+import { startingAt, starts } from './starts.js';
 
 /** What one subscription to a consumer group is made of. */
 export interface SessionOptions {
@@ -177,6 +178,9 @@ export class Session implements Client {
       },
       onError: (error) => {
         this.#readFailed(error);
+      },
+      onStranger: (lane) => {
+        this.#rebalances$.next(this.#startOver(lane));
       },
       onStall: () => {
         this.#stalled();
@@ -339,6 +343,30 @@ export class Session implements Client {
         }
         return current.claims;
       }),
+    );
+  }
+
+  /** The partition's log is another one than that of which its position was remembered. */
+  #startOver(lane: PartitionLane): Observable<never> {
+    const { group, source } = this.#options;
+    return defer(() => this.#member.watermarks(lane)).pipe(
+      concatMap((bounds) => {
+        const before = lane.checkpoint();
+        const error = strangeLog({ ...name(lane), offset: before.fingerprint?.offset ?? before.frontier }, bounds);
+        if (source.onOutOfRange === 'fail' || !this.#member.incremental) throw error;
+        if (this.#lanes.get(lane.topic, lane.partition) !== lane) return EMPTY;
+        this.#emitError(error);
+        const start = startingAt(before, source.onOutOfRange === 'earliest' ? bounds.low : bounds.high);
+        this.#fence([lane]);
+        return concat(
+          from(this.#offsets.reset(group, [start])).pipe(ignoreElements()),
+          this.#do(() => {
+            this.#lanes.set(new PartitionLane({ ...start, maxOpen: source.maxInFlight }, this.#checkpointer));
+            this.#member.refetch({ ...name(lane), offset: start.frontier });
+          }),
+        );
+      }),
+      ignoreElements(),
     );
   }
 

@@ -51,18 +51,29 @@ function resume(checkpoint: Checkpoint, { member, policy: { onOutOfRange }, onGa
       return of(undefined);
     }),
     map((bounds) => {
-      if (bounds === undefined || isWithin(checkpoint, bounds)) return { checkpoint, fetchFrom: checkpoint.frontier, chosen: false };
+      if (bounds === undefined || isWithin(checkpoint, bounds))
+        return { checkpoint, fetchFrom: firstToFetch(checkpoint, bounds), chosen: false };
       const { topic, partition, frontier } = checkpoint;
       if (onOutOfRange === 'fail') throw outOfRange({ topic, partition, offset: frontier }, bounds, checkpoint.runs.at(-1));
       const to = onOutOfRange === 'earliest' ? bounds.low : bounds.high;
       if (to > frontier) onGap({ topic, partition, from: frontier, to });
       return {
-        checkpoint: { ...checkpoint, frontier: to, runs: to > frontier ? beyond(checkpoint.runs, to) : [] },
+        checkpoint: startingAt(checkpoint, to, to > frontier ? beyond(checkpoint.runs, to) : []),
         fetchFrom: to,
         chosen: true,
       };
     }),
   );
+}
+
+/** The record that was remembered comes first, if it is still there: it shows that this is still the same log. */
+function firstToFetch({ frontier, fingerprint }: Checkpoint, bounds: Watermarks | undefined): number {
+  return fingerprint !== undefined && fingerprint.offset >= (bounds?.low ?? Infinity) ? fingerprint.offset : frontier;
+}
+
+/** A position that was chosen says nothing of the record before it. */
+export function startingAt({ topic, partition, epoch, metadata }: Checkpoint, frontier: number, runs: readonly number[] = []): Checkpoint {
+  return { topic, partition, epoch, frontier, runs, metadata };
 }
 
 /** What is finished beyond the log's end was finished in another log. */

@@ -13,10 +13,14 @@ const checkpoint: fc.Arbitrary<CheckpointBody> = fc
     epoch: offset,
     bounds: fc.uniqueArray(offset, { minLength: 1, maxLength: 61, size: 'max' }),
     metadata: fc.string({ unit: 'binary' }),
+    fingerprint: fc.option(
+      fc.record({ offset: fc.maxSafeNat(), timestamp: fc.integer({ min: -1 }), crc: fc.nat(2 ** 31 - 1).map((n) => 2 * n) }),
+    ),
   })
-  .map(({ epoch, bounds, metadata }) => {
+  .map(({ epoch, bounds, metadata, fingerprint }) => {
     const [frontier = 0, ...runs] = bounds.sort((a, b) => a - b);
-    return { epoch, frontier, runs: runs.slice(0, 2 * Math.floor(runs.length / 2)), metadata };
+    const body = { epoch, frontier, runs: runs.slice(0, 2 * Math.floor(runs.length / 2)), metadata };
+    return fingerprint === null ? body : { ...body, fingerprint };
   });
 
 const example: CheckpointBody = { epoch: 3, frontier: 1_000, runs: [1_005, 1_006, 1_200, 1_500], metadata: 'größer' };
