@@ -8,7 +8,7 @@ function at(frontier: number, partition = 0): Checkpoint {
 }
 
 /** A group that answers when it is told to. */
-function group() {
+function group(current: (partition: number, epoch: number) => boolean = () => true) {
   const commits: string[] = [];
   const errors: unknown[] = [];
   let answer: { resolve: () => void; reject: (error: unknown) => void } | undefined;
@@ -20,6 +20,7 @@ function group() {
       });
     },
     onError: (error) => errors.push(error),
+    isCurrent: ({ partition, epoch }) => current(partition, epoch),
   });
   const settle = async (how: 'resolve' | 'reject'): Promise<void> => {
     answer?.[how](how === 'reject' ? new Error('no coordinator') : undefined);
@@ -59,6 +60,18 @@ describe('Mirror', () => {
     expect(errors).toEqual([new Error('no coordinator')]);
     await flush();
     expect(commits).toEqual(['0:3 1:5', '0:4 1:5']);
+    mirror.stop();
+  });
+
+  it('forgets what it knew of partitions that are no longer its own: others may have gone on from there', async () => {
+    let lost = false;
+    const { mirror, commits, settle, flush } = group((partition) => partition !== 0 || !lost);
+    mirror.note([at(3), at(5, 1)]);
+    await flush();
+    lost = true;
+    await settle('reject');
+    await flush();
+    expect(commits).toEqual(['0:3 1:5', '1:5']);
     mirror.stop();
   });
 

@@ -309,7 +309,15 @@ class RdkafkaMember implements GroupMember {
       else this.#consumer.unassign();
     } catch {
       // What is to be given up may never have been assigned; a closing client takes the plain answer in either protocol.
+      this.#giveUpAll();
+    }
+  }
+
+  #giveUpAll(): void {
+    try {
       this.#consumer.unassign();
+    } catch {
+      // The question was a late one: the client is closed.
     }
   }
 

@@ -6,6 +6,8 @@ import type { Position } from '../position.js';
 export interface MirrorOptions {
   /** Commits to the group. */
   readonly commit: (positions: readonly Position[]) => Promise<void>;
+  /** Whether the checkpoint is of an assignment that still holds: others may have gone on from one that does not. */
+  readonly isCurrent: (checkpoint: Checkpoint) => boolean;
   /** It did not take them. They are committed with the next ones. */
   readonly onError: (error: unknown) => void;
   readonly scheduler?: SchedulerLike;
@@ -23,7 +25,7 @@ export class Mirror {
   readonly #options: MirrorOptions;
   readonly #scheduler: SchedulerLike;
   /** What is to be committed, by partition. */
-  #noted = new Map<string, Position>();
+  readonly #noted = new Map<string, Checkpoint>();
   #committing: Promise<void> | undefined;
   #timer: Subscription | undefined;
 
@@ -34,9 +36,9 @@ export class Mirror {
 
   /** These are on disk. */
   note(checkpoints: readonly Checkpoint[]): void {
-    for (const { topic, partition, frontier } of checkpoints) {
+    for (const checkpoint of checkpoints) {
       // Nothing is finished: a committed 0 would say that somebody had begun.
-      if (frontier > 0) this.#noted.set(`${topic}/${partition}`, { topic, partition, offset: frontier });
+      if (checkpoint.frontier > 0) this.#noted.set(`${checkpoint.topic}/${checkpoint.partition}`, checkpoint);
     }
     this.#timer ??= this.#scheduler.schedule(() => {
       this.#timer = undefined;
@@ -60,12 +62,13 @@ export class Mirror {
 
   async #commit(): Promise<void> {
     await this.#committing;
-    if (this.#noted.size === 0) return;
-    const noted = this.#noted;
-    this.#noted = new Map();
-    this.#committing = this.#options.commit([...noted.values()]).catch((error: unknown) => {
+    const noted = [...this.#noted].filter(([, checkpoint]) => this.#options.isCurrent(checkpoint));
+    this.#noted.clear();
+    if (noted.length === 0) return;
+    const positions = noted.map(([, { topic, partition, frontier }]) => ({ topic, partition, offset: frontier }));
+    this.#committing = this.#options.commit(positions).catch((error: unknown) => {
       this.#options.onError(error);
-      for (const [key, position] of noted) if (!this.#noted.has(key)) this.#noted.set(key, position);
+      for (const [key, checkpoint] of noted) if (!this.#noted.has(key)) this.#noted.set(key, checkpoint);
     });
     await this.#committing;
   }

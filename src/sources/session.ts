@@ -2,7 +2,6 @@ import type { Observable, SchedulerLike, Subscriber, Subscription } from 'rxjs';
 import {
   EMPTY,
   Observable as Rx,
-  ReplaySubject,
   Subject,
   asapScheduler,
   asyncScheduler,
@@ -24,7 +23,6 @@ import {
   subscribeOn,
   take,
   tap,
-  timer,
 } from 'rxjs';
 import { BrokerError, FencedError, StalledError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
@@ -35,6 +33,7 @@ import type { KafkaRecord } from '../record.js';
 import { Checkpointer } from './checkpointer.js';
 import type { GroupMember, RebalanceListener } from './consumer.js';
 import { brokerError, unknownTopics } from './consumer.js';
+import { Deadline } from './deadline.js';
 import { Demand } from './demand.js';
 import { PartitionLane } from './lane.js';
 import { Lanes } from './lanes.js';
@@ -94,7 +93,9 @@ export class Session implements Client {
   readonly #rebalances$ = new Subject<Observable<never>>();
   readonly #abandoned$ = new Subject<void>();
   readonly #hurry$ = new Subject<void>();
-  /** Until when the group may take overtaken partitions away. */
+  /** Lanes that others have taken over, until the group has taken them away as well. */
+  readonly #overtaken = new Set<PartitionLane>();
+  /** Until when it may. */
   #grace: Subscription | undefined;
   #stopped = false;
   #hurried = false;
@@ -146,6 +147,7 @@ export class Session implements Client {
     this.#offsets = options.offsets(this.#member);
     this.#mirror = new Mirror({
       commit: (positions) => this.#member.commit(positions),
+      isCurrent: ({ topic, partition, epoch }) => this.#lanes.get(topic, partition)?.epoch === epoch,
       onError: (error) => {
         this.#emitError(error);
       },
@@ -206,6 +208,7 @@ export class Session implements Client {
     });
     from(this.#member.connect()).subscribe({
       next: () => {
+        if (this.#stopped) return;
         this.#pump.start();
         this.#rangeGuard.start();
       },
@@ -372,12 +375,12 @@ export class Session implements Client {
 
   #begin(found: readonly Start[]): void {
     const { group, source, emit } = this.#options;
+    this.#member.assign(found.map(({ checkpoint: { topic, partition }, fetchFrom }) => ({ topic, partition, offset: fetchFrom })));
     for (const { checkpoint } of found) {
       const lane = new PartitionLane({ ...checkpoint, maxOpen: source.maxInFlight }, this.#checkpointer);
       if (this.#stopped) lane.stop();
       this.#lanes.set(lane);
     }
-    this.#member.assign(found.map(({ checkpoint: { topic, partition }, fetchFrom }) => ({ topic, partition, offset: fetchFrom })));
     // What is given while nothing is fetched is not fetched either.
     if (this.#pump.paused) this.#member.pause(found.map(({ checkpoint }) => checkpoint));
     emit({
@@ -390,13 +393,14 @@ export class Session implements Client {
   #revoke(partitions: readonly TopicPartition[]): Observable<never> {
     return defer(() => {
       const lanes = this.#lanes.of(partitions);
-      const limit$ = this.#deadline();
+      const deadline = this.#deadline();
       return concat(
         this.#afterRead(),
-        untilDone(merge(...lanes.map(idle)), merge(limit$, this.#abandoned$)),
-        untilDone(concat(this.#checkpointer.flush(), this.#mirror.flush()), limit$),
+        untilDone(merge(...lanes.map(idle)), merge(deadline.passed$, this.#abandoned$)).pipe(finalize(deadline.cancel)),
+        this.#flush(),
         this.#do(() => {
           this.#end(lanes, 'revoked');
+          for (const lane of this.#overtaken) if (partitions.some((partition) => isOf(partition, lane))) this.#overtaken.delete(lane);
           this.#member.unassign(partitions);
         }),
       );
@@ -404,21 +408,21 @@ export class Session implements Client {
   }
 
   #leave(): Observable<never> {
-    const limit$ = defer(() => this.#deadline());
-    const hurried$ = defer(() => (this.#hurried ? limit$ : this.#hurry$.pipe(concatMap(() => limit$))));
+    const deadline = this.#deadline();
+    const hurried$ = defer(() => (this.#hurried ? deadline.passed$ : this.#hurry$.pipe(concatMap(() => deadline.passed$))));
     // While a commit() is there the work may take its time, the partitions are still ours. Before one was seen nobody may ever finish anything.
     const enough$ = defer(() => {
       const { operators } = this.#checkpointer;
       if (operators === 'gone') return [undefined];
-      return merge(this.#abandoned$, hurried$, operators === 'none' ? limit$ : this.#standstill());
+      return merge(this.#abandoned$, hurried$, operators === 'none' ? deadline.passed$ : this.#standstill());
     });
     return concat(
       this.#afterRead(),
       untilDone(
         defer(() => merge(...this.#lanes.all().map(idle))),
         enough$,
-      ),
-      untilDone(concat(this.#checkpointer.flush(), this.#mirror.flush()), limit$),
+      ).pipe(finalize(deadline.cancel)),
+      this.#flush(),
       this.#do(() => {
         this.#end(this.#lanes.all(), 'revoked');
         this.#mirror.stop();
@@ -432,11 +436,14 @@ export class Session implements Client {
     );
   }
 
-  /** Emits once, `drainTimeoutMs` from now, to whoever asks before or after. */
-  #deadline(): Observable<unknown> {
-    const deadline$ = new ReplaySubject<unknown>(1);
-    timer(this.#options.source.drainTimeoutMs, this.#options.scheduler ?? asyncScheduler).subscribe(deadline$);
-    return deadline$;
+  /** What is finished is written, and then mirrored. It has a time of its own: work that took all of the other one must not be lost. */
+  #flush(): Observable<never> {
+    const deadline = this.#deadline();
+    return untilDone(concat(this.#checkpointer.flush(), this.#mirror.flush()), deadline.passed$).pipe(finalize(deadline.cancel));
+  }
+
+  #deadline(): Deadline {
+    return new Deadline(this.#options.source.drainTimeoutMs, this.#options.scheduler);
   }
 
   /** Emits when nothing was finished for `stallAfterMs`: what is open then never will be. */
@@ -456,7 +463,9 @@ export class Session implements Client {
     );
   }
 
-  #end(lanes: readonly PartitionLane[], type: 'revoked' | 'lost'): void {
+  #end(partitions: readonly PartitionLane[], type: 'revoked' | 'lost'): void {
+    // A leave may meet a revoke that is under way.
+    const lanes = partitions.filter((lane) => this.#lanes.get(lane.topic, lane.partition) === lane);
     if (lanes.length === 0) return;
     const unfinished = lanes.reduce((sum, { records }) => sum + records, 0);
     for (const lane of lanes) this.#lanes.delete(lane);
@@ -478,15 +487,14 @@ export class Session implements Client {
     this.#demand.give(records, bytes);
   }
 
+  /** Others have taken these over: here they are lost, whatever the group says. */
   #refused(lanes: readonly PartitionLane[]): void {
-    const alive = lanes.filter((lane) => lane.live);
-    if (alive.length === 0) return;
-    const { group, emit, scheduler = asyncScheduler } = this.#options;
-    const unfinished = alive.reduce((sum, { records }) => sum + records, 0);
-    this.#fence(alive);
-    emit({ type: 'lost', group, partitions: alive.map(name), unfinished });
-    this.#grace = scheduler.schedule(() => {
-      const still = alive.filter((lane) => this.#lanes.get(lane.topic, lane.partition) === lane);
+    const { group, scheduler = asyncScheduler } = this.#options;
+    this.#end(lanes, 'lost');
+    for (const lane of lanes) this.#overtaken.add(lane);
+    this.#grace ??= scheduler.schedule(() => {
+      this.#grace = undefined;
+      const still = [...this.#overtaken];
       if (still.length === 0 || this.#stopped) return;
       const where = still.map(({ topic, partition }) => `${topic}/${partition}`).join(', ');
       this.#fail(
@@ -587,4 +595,8 @@ function untilDone(work: Observable<never>, limit: Observable<unknown>): Observa
 
 function name({ topic, partition }: TopicPartition): TopicPartition {
   return { topic, partition };
+}
+
+function isOf({ topic, partition }: TopicPartition, lane: PartitionLane): boolean {
+  return partition === lane.partition && topic === lane.topic;
 }

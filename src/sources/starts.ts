@@ -44,7 +44,7 @@ function startOf(claim: Claim, options: StartsOptions): Observable<Start> {
 }
 
 function resume(checkpoint: Checkpoint, { member, policy: { onOutOfRange }, onGap, onError }: StartsOptions): Observable<Start> {
-  return defer(() => member.watermarks(checkpoint)).pipe(
+  return defer(() => boundsOf(checkpoint, member)).pipe(
     // A broker that cannot be asked now is no reason to stop: the fetch itself will find out.
     catchError((error: unknown) => {
       onError(error);
@@ -64,6 +64,12 @@ function resume(checkpoint: Checkpoint, { member, policy: { onOutOfRange }, onGa
       };
     }),
   );
+}
+
+/** With a transaction open, the end that readers see lies before the end of the log, and may lie before what was read without regard to it. */
+async function boundsOf(checkpoint: Checkpoint, member: StartsOptions['member']): Promise<Watermarks> {
+  const bounds = await member.watermarks(checkpoint);
+  return isWithin(checkpoint, bounds) || checkpoint.frontier < bounds.low ? bounds : member.watermarks(checkpoint, { uncommitted: true });
 }
 
 /** The record that was remembered comes first, if it is still there: it shows that this is still the same log. */
