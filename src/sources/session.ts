@@ -321,6 +321,8 @@ export class Session implements Client {
         if (chosen.length === 0) return [found];
         return concat(from(this.#offsets.reset(group, chosen)).pipe(ignoreElements()), [found]);
       }),
+      // A read that is in flight may bring records of an assignment before this one: they must not meet its lanes.
+      concatMap((found) => concat(this.#afterRead(), [found])),
       tap((found) => {
         this.#begin(found);
       }),
@@ -363,6 +365,7 @@ export class Session implements Client {
         this.#fence([lane]);
         return concat(
           from(this.#offsets.reset(group, [start])).pipe(ignoreElements()),
+          this.#afterRead(),
           this.#do(() => {
             this.#lanes.set(new PartitionLane({ ...start, maxOpen: source.maxInFlight }, this.#checkpointer));
             this.#member.refetch({ ...name(lane), offset: start.frontier });
