@@ -44,7 +44,7 @@ describe.runIf(inject('brokerKind') === 'jvm')('fault 16 and 23, members that co
       const judgement = await weather({ processes: 3, subscriptions: 1, drainTimeoutMs: 2_000, properties });
       expect(judgement.broken).toEqual([]);
       // Otherwise nothing was ever given to anybody else.
-      expect(judgement.given).toBeGreaterThan(4);
+      expect(judgement.given).toBeGreaterThan(0);
     },
   );
 
@@ -54,7 +54,7 @@ describe.runIf(inject('brokerKind') === 'jvm')('fault 16 and 23, members that co
     async (_name, properties) => {
       const judgement = await weather({ processes: 1, subscriptions: 3, drainTimeoutMs: 50, properties });
       expect(judgement.broken).toEqual([]);
-      expect(judgement.given).toBeGreaterThan(4);
+      expect(judgement.given).toBeGreaterThan(0);
     },
   );
 
