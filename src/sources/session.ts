@@ -64,6 +64,9 @@ export interface SessionOptions {
 /** How long a lane that a newer epoch has overtaken may wait for the group to take its partition away. */
 const FENCED_GRACE_MS = 10_000;
 
+/** How long to wait for the reason why the client gave up. */
+const REASON_MS = 1_000;
+
 const FATAL = -150;
 const MAX_POLL_EXCEEDED = -147;
 const AUTO_OFFSET_RESET = -140;
@@ -97,6 +100,8 @@ export class Session implements Client {
   readonly #overtaken = new Set<PartitionLane>();
   /** Until when it may. */
   #grace: Subscription | undefined;
+  /** The end of the stream, if the client gave up and does not say why. */
+  #withoutReason: Subscription | undefined;
   #stopped = false;
   #hurried = false;
   /** Resolves when the group was left and everything is released. */
@@ -234,6 +239,7 @@ export class Session implements Client {
     this.#stopped = true;
     this.#rangeGuard.stop();
     this.#grace?.unsubscribe();
+    this.#withoutReason?.unsubscribe();
     for (const lane of this.#lanes.all()) lane.stop();
     this.#pump.drain();
     this.#leave()
@@ -516,8 +522,10 @@ export class Session implements Client {
     } else if (PASSING.has(error.code)) {
       this.#emitError(brokerError('reading failed, and goes on', error));
     } else if (error.code === FATAL) {
-      // The client's log has the reason, and was here before.
-      this.#fail(brokerError('the client gave up', error));
+      // The client's log has the reason, and may be a moment later.
+      this.#withoutReason = (this.#options.scheduler ?? asyncScheduler).schedule(() => {
+        this.#fail(brokerError('the client gave up', error));
+      }, REASON_MS);
     } else if (error.code === AUTO_OFFSET_RESET) {
       this.#rangeGuard.check();
     } else if (error.code === UNKNOWN_TOPIC_OR_PARTITION) {
