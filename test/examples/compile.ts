@@ -76,6 +76,8 @@ function asModule({ code }: Snippet): string {
   const lines = imports.map(({ names, from }) => `import { ${names.join(', ')} } from '${PACKAGES[from]}';`);
   for (const [from, names] of Object.entries(EXPORTS)) {
     const used = names.filter((name) => !named.has(name) && new RegExp(`(?<![.\\w$])${name.replace('$', '\\$')}\\b`).test(body));
+    // What two packages have comes from the first.
+    for (const name of used) named.add(name);
     if (imports.length === 0 && used.length > 0)
       lines.push(`import { ${used.join(', ')} } from '${PACKAGES[from as keyof typeof PACKAGES]}';`);
   }
