@@ -129,6 +129,17 @@ afterEach(async () => {
 });
 
 describe('a session', () => {
+  it('that is left while it takes partitions never says that it has them', async () => {
+    const s = scene(new Brokers(5));
+    const { stop } = run(s.records$().pipe(commit()));
+    const m = await member(s);
+    m.give(0);
+    stop();
+    await pass(200);
+    expect(s.ofType('assigned')).toEqual([]);
+    expect(m.closed).toBe(true);
+  });
+
   it('reads, commits, and leaves when it is unsubscribed from', async () => {
     const s = scene(new Brokers(5, 3));
     const { seen, stop } = run(s.records$().pipe(commit()));

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { KafkaConsumer, Message, TopicPartitionOffset } from 'node-rdkafka';
 import { BrokerError, BrokerUnavailableError, OptionError, UnknownTopicError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
@@ -88,12 +89,14 @@ class RdkafkaMember implements GroupMember {
   readonly #kafka: Kafka;
   readonly #options: GroupMemberOptions;
   readonly #consumer: KafkaConsumer;
-  /** The last protocol that was not NONE: while closing the client says NONE, but still wants the right kind of answer. */
+  /** The last protocol that was not NONE: a client that is not in a group says NONE, but still wants the right kind of answer. */
   #protocol: 'EAGER' | 'COOPERATIVE' = 'COOPERATIVE';
   /** What was really assigned. */
   readonly #assigned = new Set<string>();
-  /** A question of the group that has not been answered yet. */
-  #asked: readonly TopicPartition[] | undefined;
+  /** What the group asks, until it is answered. */
+  #question: 'assign' | 'revoke' | undefined;
+  /** The answer to what a closing client asks: there is one at most. */
+  #lastAnswer: 'not yet' | 'due' | 'given' = 'not yet';
   /** Commits that the group has not answered yet, in their order. */
   readonly #commits: ((error: RdkafkaError | undefined) => void)[] = [];
   #connected = false;
@@ -153,8 +156,8 @@ class RdkafkaMember implements GroupMember {
   }
 
   assign(positions: readonly Position[]): void {
-    if (this.#asked === undefined) return;
-    this.#asked = undefined;
+    if (this.#question === undefined) return;
+    this.#question = undefined;
     if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalAssign(positions as TopicPartitionOffset[]);
     else this.#consumer.assign(positions as TopicPartitionOffset[]);
     for (const position of positions) this.#assigned.add(keyOf(position));
@@ -162,8 +165,8 @@ class RdkafkaMember implements GroupMember {
   }
 
   unassign(partitions: readonly TopicPartition[]): void {
-    if (this.#asked === undefined) return;
-    this.#asked = undefined;
+    if (this.#question === undefined) return;
+    this.#question = undefined;
     const ours = partitions.filter((partition) => this.#assigned.delete(keyOf(partition))).map(bare);
     // A partition that was paused would still be paused when it comes back.
     this.#consumer.resume(ours);
@@ -272,7 +275,10 @@ class RdkafkaMember implements GroupMember {
     // A client that is still connecting cannot be let go before that ends.
     await this.#connecting?.catch(() => undefined);
     if (!this.#connected) return;
-    if (this.#asked !== undefined) this.#giveUp(this.#asked);
+    this.#decline();
+    // What the last read brought may be a question that is not here yet.
+    await turn();
+    this.#lastAnswer = 'due';
     await new Promise<void>((resolve) => {
       const guard = setTimeout(() => {
         this.#kafka.emit({
@@ -282,6 +288,7 @@ class RdkafkaMember implements GroupMember {
         resolve();
       }, CLOSE_TIMEOUT_MS);
       this.#consumer.disconnect(() => {
+        this.#lastAnswer = 'given';
         clearTimeout(guard);
         resolve();
       });
@@ -289,36 +296,33 @@ class RdkafkaMember implements GroupMember {
   }
 
   #rebalance(listener: RebalanceListener, error: RdkafkaError, partitions: TopicPartition[]): void {
-    const protocol = this.#closing === undefined ? this.#consumer.rebalanceProtocol() : 'NONE';
-    if (protocol === 'COOPERATIVE' || protocol === 'EAGER') this.#protocol = protocol;
-    if (this.#closing !== undefined) {
-      this.#giveUp(partitions);
+    if (this.#lastAnswer !== 'not yet') {
+      this.#answerLast();
       return;
     }
-    this.#asked = partitions;
-    if (error.code === ASSIGN_PARTITIONS) listener.onAssigned(partitions);
+    const protocol = this.#consumer.rebalanceProtocol();
+    if (protocol === 'COOPERATIVE' || protocol === 'EAGER') this.#protocol = protocol;
+    this.#question = error.code === ASSIGN_PARTITIONS ? 'assign' : 'revoke';
+    if (this.#closing !== undefined) this.#decline();
+    else if (error.code === ASSIGN_PARTITIONS) listener.onAssigned(partitions);
     else if (error.code === REVOKE_PARTITIONS) listener.onRevoked(partitions);
     else this.unassign(partitions);
   }
 
-  /** The answer while closing: without one the client, and with it the process, would never end. */
-  #giveUp(partitions: readonly TopicPartition[]): void {
-    this.#asked = undefined;
-    try {
-      if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalUnassign(partitions.map(bare));
-      else this.#consumer.unassign();
-    } catch {
-      // What is to be given up may never have been assigned; a closing client takes the plain answer in either protocol.
-      this.#giveUpAll();
-    }
+  /** The answer of one that is about to close: the wrong kind of it is no answer, and without one the client would never end. */
+  #decline(): void {
+    if (this.#question === 'assign') this.assign([]);
+    else this.unassign([]);
   }
 
-  #giveUpAll(): void {
-    try {
-      this.#consumer.unassign();
-    } catch {
-      // The question was a late one: the client is closed.
-    }
+  /**
+   * While it closes a client takes whatever answer as the end of its assignment. It may ask twice, and the first answer ends it: the second one
+   * would meet a client that is gone, and wait for it for ever.
+   */
+  #answerLast(): void {
+    if (this.#lastAnswer === 'given') return;
+    this.#lastAnswer = 'given';
+    this.#consumer.unassign();
   }
 
   /** After a start or a resume the broker's thread may sleep for up to a second; a question to the partition's leader wakes it. */

@@ -305,7 +305,6 @@ export class Session implements Client {
   #assign(partitions: readonly TopicPartition[]): Observable<never> {
     const { group, source } = this.#options;
     return defer(() => {
-      // Leaving already: what is given now will be given back in a moment.
       if (this.#stopped) throw new Error('leaving');
       return from(this.#offsets.claim(group, partitions));
     }).pipe(
@@ -330,6 +329,8 @@ export class Session implements Client {
       // A read that is in flight may bring records of an assignment before this one: they must not meet its lanes.
       concatMap((found) => concat(this.#afterRead(), [found])),
       tap((found) => {
+        // Leaving by now: what it took would be given back in a moment, and if it has left, never.
+        if (this.#stopped) throw new Error('leaving');
         this.#begin(found);
       }),
       catchError((error: unknown) => {
@@ -387,7 +388,6 @@ export class Session implements Client {
     this.#member.assign(found.map(({ checkpoint: { topic, partition }, fetchFrom }) => ({ topic, partition, offset: fetchFrom })));
     for (const { checkpoint } of found) {
       const lane = new PartitionLane({ ...checkpoint, maxOpen: source.maxInFlight }, this.#checkpointer);
-      if (this.#stopped) lane.stop();
       this.#lanes.set(lane);
     }
     // What is given while nothing is fetched is not fetched either.

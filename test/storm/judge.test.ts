@@ -51,7 +51,7 @@ describe('the judge of a storm', () => {
     ['a zombie that is late to hear of it', [...first, 'Z 1', ...second, 'C 1', 'T 1.1 a 0']],
     ['a process that is asked to end before it is loaded', [...clean, 'Q 3', 'X 3 SIGTERM']],
   ])('has nothing to say of %s', (_what, log) => {
-    expect(judge(evidence(log), { tolerant: false }).broken).toEqual([]);
+    expect(judge(evidence(log)).broken).toEqual([]);
     expect(judgementLine(judge(evidence(log)))).toMatch(/^records 4; .* kept$/);
   });
 
@@ -102,7 +102,7 @@ describe('the judge of a storm', () => {
     ['a word that was not kept', /said to be remembered/, evidence(clean, { a: dump(1, [0]) })],
     ['state that a late commit has changed', /keys of store a have a state/, evidence(clean, { a: dump(2, [0, 1, 1]) })],
   ])('finds %s', (_what, complaint, found) => {
-    expect(judge(found, { tolerant: false }).broken.join('\n')).toMatch(complaint);
+    expect(judge(found).broken.join('\n')).toMatch(complaint);
   });
 
   it('asks for nothing of members whose stores know nothing of each other', () => {

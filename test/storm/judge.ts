@@ -12,12 +12,6 @@ import { Owners, pidOf } from './owners.js';
  */
 export const MIRRORED = true;
 
-/**
- * Whether to tolerate what is known to be wrong: the group's own offset goes back when a member that was stopped commits what it had noted of
- * partitions that it has lost; and a member that leaves while it is asked for partitions gives them up twice. `false` as soon as that is mended.
- */
-export const KNOWN_TO_BE_WRONG = false;
-
 /** One line of the log of a storm; what the letters mean stands at `stormFile`. */
 export type Step =
   | {
@@ -66,14 +60,10 @@ export interface Judgement {
 /** What to hold members against, where it is not what these constants say. */
 export interface Strictness {
   readonly mirrored?: boolean;
-  readonly tolerant?: boolean;
 }
 
 /** Holds what the members of a group did in a storm against what is promised. It knows nothing of how the library works. */
-export function judge(
-  { sent, acked, steps, dumps }: StormEvidence,
-  { mirrored = MIRRORED, tolerant = KNOWN_TO_BE_WRONG }: Strictness = {},
-): Judgement {
+export function judge({ sent, acked, steps, dumps }: StormEvidence, { mirrored = MIRRORED }: Strictness = {}): Judgement {
   const problems = new Map<string, number>();
   const found = (what: string, count = 1): void => {
     if (count > 0) problems.set(what, (problems.get(what) ?? 0) + count);
@@ -193,10 +183,8 @@ export function judge(
   }
   if (mirrored) found('records were emitted again below a frontier that was handed over', count.belowHandedOver);
 
-  if (!tolerant) {
-    found("the group's own offset went back", count.mirrorWentBack);
-    found('a member gave up what it had given up', count.takenTwice);
-  }
+  found("the group's own offset went back", count.mirrorWentBack);
+  found('a member gave up what it had given up', count.takenTwice);
 
   for (const [store, dump] of dumps) {
     const fold = new Map<string, Fold>();

@@ -33,13 +33,13 @@ export class Owners {
   }
 
   /**
-   * How many members can work on the partition now. One that goes on after it was stopped counts where nobody else does: if the group has not
+   * The members that can work on the partition now. One that goes on after it was stopped counts where nobody else does: if the group has not
    * given it up, it never hears that it has lost anything.
    */
-  working(partition: number): number {
+  working(partition: number): readonly string[] {
     const held = [...(this.#held.get(partition) ?? [])];
-    const living = held.filter((member) => !this.#excused(member)).length;
-    return living > 0 ? living : held.filter((member) => this.#zombies.get(member) === 'going on' && !this.#gone.has(pidOf(member))).length;
+    const living = held.filter((member) => !this.#excused(member));
+    return living.length > 0 ? living : held.filter((member) => this.#zombies.get(member) === 'going on' && !this.#gone.has(pidOf(member)));
   }
 
   isZombie(member: string): boolean {

@@ -13,8 +13,8 @@ export class Standing {
     this.#path = path;
   }
 
-  /** How many members can work on the partition. */
-  owners(partition: number): number {
+  /** The members that can work on the partition. */
+  owners(partition: number): readonly string[] {
     this.#follow();
     return this.#owners.working(partition);
   }

@@ -138,7 +138,7 @@ class Storm {
         break;
       case 'stop':
         // Then no member is just being given a partition, of which it could speak only after it has been stopped, and too late.
-        await this.#untilStable();
+        await this.#untilBalanced();
         await this.#untilAtWork();
         this.#log.line('Z', member.program.pid);
         member.program.kill('SIGSTOP');
@@ -210,15 +210,28 @@ class Storm {
 
   /** Every rebalance was answered: each partition has one member that can work on it. */
   async #untilStable(): Promise<void> {
+    await this.#until(() => this.#owners().every(({ length }) => length === 1), 'every partition has a member again', this.#tellOwners);
+  }
+
+  /** No rebalance is under way: each member has its share. */
+  async #untilBalanced(): Promise<void> {
+    const members = [...this.#members.values()].filter(({ stopped }) => !stopped);
+    const subscriptions = members.reduce((sum, member) => sum + member.subscriptions, 0);
     await this.#until(
       () => {
-        for (let partition = 0; partition < PARTITIONS; partition += 1) if (this.#standing.owners(partition) !== 1) return false;
-        return true;
+        const owners = this.#owners();
+        return owners.every(({ length }) => length === 1) && new Set(owners.flat()).size === Math.min(PARTITIONS, subscriptions);
       },
-      'every partition has a member again',
-      () => `they have ${Array.from({ length: PARTITIONS }, (_, partition) => this.#standing.owners(partition)).join(', ')}`,
+      `${subscriptions} members share the partitions`,
+      this.#tellOwners,
     );
   }
+
+  #owners(): readonly (readonly string[])[] {
+    return Array.from({ length: PARTITIONS }, (_, partition) => this.#standing.owners(partition));
+  }
+
+  readonly #tellOwners = (): string => `they have ${this.#owners().join('; ')}`;
 
   /** Something is in flight, and something that was finished is not yet known to all. */
   async #untilAtWork(): Promise<void> {
