@@ -7,6 +7,16 @@ export interface TopicPartition {
   readonly partition: number;
 }
 
+/** The partition of something that says more. */
+export function bare({ topic, partition }: TopicPartition): TopicPartition {
+  return { topic, partition };
+}
+
+/** One text for each partition: a key, and a name in messages. */
+export function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
+
 /** Where a record stands in its log. Offsets are whole numbers below 2^53. */
 export interface Position extends TopicPartition {
   readonly offset: number;

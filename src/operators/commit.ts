@@ -3,9 +3,10 @@ import { Observable, Subscription } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
 import type { KafkaRxError } from '../errors.js';
 import { FencedError, OptionError } from '../errors.js';
+import { Fifo } from '../fifo.js';
 import { checkOptions } from '../options.js';
 import type { Journal, Lane, Positioned } from '../position.js';
-import { LANE } from '../position.js';
+import { LANE, bare } from '../position.js';
 import type { ApplyState } from '../state.js';
 
 export interface CommitOptions<T> {
@@ -105,9 +106,8 @@ class Committing<T extends Positioned | readonly Positioned[]> {
   readonly #options: CommitOptions<T>;
   readonly #journals = new Map<Journal, JournalState>();
   #last: JournalState | undefined;
-  /** Values that wait for the disk, in the order in which they came; those before `#firstWaiting` have gone on. */
-  #waiting: Waiting<T>[] = [];
-  #firstWaiting = 0;
+  /** Values that wait for the disk, in the order in which they came. */
+  readonly #waiting = new Fifo<Waiting<T>>();
   #completed = false;
   readonly attachments = new Subscription();
 
@@ -217,14 +217,12 @@ class Committing<T extends Positioned | readonly Positioned[]> {
   }
 
   #emitDurable(): void {
-    for (let first = this.#waiting[this.#firstWaiting]; first !== undefined; first = this.#waiting[this.#firstWaiting]) {
+    for (let first = this.#waiting.peek(); first !== undefined; first = this.#waiting.peek()) {
       if (!this.#isDecided(first) || !first.more.every((need) => this.#isDecided(need))) return;
-      // Counted before it goes on: that may bring the next value, or the end, in the same call.
-      this.#firstWaiting += 1;
+      // Taken out before it goes on: that may bring the next value, or the end, in the same call.
+      this.#waiting.shift();
       if (isRemembered(first) && first.more.every(isRemembered)) this.#subscriber.next(first.value);
     }
-    this.#waiting = [];
-    this.#firstWaiting = 0;
   }
 
   /** Whether the write that it waits for has ended. */
@@ -233,7 +231,7 @@ class Committing<T extends Positioned | readonly Positioned[]> {
   }
 
   #completeWhenDurable(): void {
-    if (!this.#completed || this.#waiting.length > this.#firstWaiting) return;
+    if (!this.#completed || this.#waiting.length > 0) return;
     for (const { durable, goal } of this.#journals.values()) if (durable < goal) return;
     this.#subscriber.complete();
   }
@@ -271,7 +269,7 @@ function waiting<T extends Positioned | readonly Positioned[]>(value: T): Waitin
 const NOTHING: readonly Need[] = [];
 
 function partlyLost(lost: readonly Positioned[]): FencedError {
-  const partitions = lost.map(({ [LANE]: { topic, partition } }) => ({ topic, partition }));
+  const partitions = lost.map(({ [LANE]: lane }) => bare(lane));
   return new FencedError(
     'commit: an array of records was to be applied to the state, but some of its partitions were lost meanwhile; nothing of it was applied.',
     partitions,

@@ -76,7 +76,7 @@ export function outgoing(record: ProducerRecord, defaultTopic: () => string): Ou
 
 function bytes(field: unknown, topic: string, name: string): Buffer | null {
   if (field === null) return null;
-  if (typeof field === 'string' && isWellFormed(field)) return field === '' ? EMPTY : Buffer.from(field);
+  if (typeof field === 'string' && field.isWellFormed()) return field === '' ? EMPTY : Buffer.from(field);
   if (field instanceof Uint8Array) {
     if (field.byteLength === 0) return EMPTY;
     return Buffer.isBuffer(field) ? field : Buffer.from(field.buffer, field.byteOffset, field.byteLength);
@@ -119,14 +119,9 @@ function refusedHeader(name: string, topic: string, why: string): InvalidRecordE
   );
 }
 
-/** node-rdkafka takes headers as C strings: anything but text without NUL would arrive as something else. */
+/** node-rdkafka takes headers as C strings: anything but text without NUL, or half a surrogate pair, would arrive as something else. */
 function isSendable(text: string): boolean {
-  return isWellFormed(text) && !text.includes('\0');
-}
-
-/** Half a surrogate pair has no place in UTF-8, and would be replaced by another character. */
-function isWellFormed(text: string): boolean {
-  return (text as string & { isWellFormed(): boolean }).isWellFormed();
+  return text.isWellFormed() && !text.includes('\0');
 }
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

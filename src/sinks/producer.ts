@@ -1,6 +1,7 @@
 import type { DeliveryReport, Producer } from 'node-rdkafka';
 import { forwardEvents } from '../clientEvents.js';
 import { BrokerUnavailableError, ClientUnavailableError, ClosedError, DeliveryError } from '../errors.js';
+import { Fifo } from '../fifo.js';
 import type { Client, Kafka, Properties } from '../kafka.js';
 import type { RdkafkaError } from '../rdkafka.js';
 import { codeOf, rdkafka } from '../rdkafka.js';
@@ -53,8 +54,7 @@ export class ProducerClient implements Client {
   readonly #producer: Producer;
   readonly #native: NativeProducer;
   /** Records that wait: for the connection, or for room in the client's queue. */
-  #unsent: Sent[] = [];
-  #firstUnsent = 0;
+  readonly #unsent = new Fifo<Sent>();
   readonly #pending = new Map<number, Sent>();
   #nextId = 1;
   #connected = false;
@@ -86,8 +86,7 @@ export class ProducerClient implements Client {
   send(record: Outgoing, settle: Settle): void {
     if (this.#ending !== undefined) return;
     this.#patience?.refresh();
-    if (this.#unsent.length > this.#firstUnsent || !this.#connected || !this.#produce(record, settle))
-      this.#unsent.push({ record, settle });
+    if (this.#unsent.length > 0 || !this.#connected || !this.#produce(record, settle)) this.#unsent.push({ record, settle });
   }
 
   /** Sends nothing more and lets go of the client. What was handed over to it may still arrive, but nobody hears of it. */
@@ -129,7 +128,7 @@ export class ProducerClient implements Client {
 
   async #end(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#unsent = [];
+    this.#unsent.clear();
     this.#pending.clear();
     this.#onEnd();
     await this.#connecting?.catch(() => undefined);
@@ -190,15 +189,9 @@ export class ProducerClient implements Client {
   }
 
   #sendUnsent(): void {
-    while (this.#firstUnsent < this.#unsent.length) {
-      const { record, settle } = this.#unsent[this.#firstUnsent] as { record: Outgoing; settle: Settle };
-      if (!this.#produce(record, settle)) break;
-      this.#firstUnsent += 1;
-    }
-    // Where more comes all the time the rest never gets empty, and what was sent must not stay in memory.
-    if (this.#firstUnsent === this.#unsent.length || (this.#firstUnsent > 1_024 && this.#firstUnsent * 2 > this.#unsent.length)) {
-      this.#unsent = this.#unsent.slice(this.#firstUnsent);
-      this.#firstUnsent = 0;
+    for (let next = this.#unsent.peek(); next !== undefined; next = this.#unsent.peek()) {
+      if (!this.#produce(next.record, next.settle)) return;
+      this.#unsent.shift();
     }
   }
 

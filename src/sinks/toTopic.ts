@@ -1,6 +1,7 @@
 import type { OperatorFunction, Subscriber } from 'rxjs';
 import { Observable, Subject, takeUntil } from 'rxjs';
 import { OptionError } from '../errors.js';
+import { Fifo } from '../fifo.js';
 import type { Kafka, Properties } from '../kafka.js';
 import { checkOptions } from '../options.js';
 import { TOPIC_NAME, isTopicName } from '../topicName.js';
@@ -137,8 +138,7 @@ interface Entry<T> {
 class Inputs<T, R> {
   readonly #subscriber: Subscriber<R>;
   readonly #result: (input: T, deliveries: readonly Delivery[]) => R;
-  #entries: Entry<T>[] = [];
-  #first = 0;
+  readonly #entries = new Fifo<Entry<T>>();
   #completed = false;
 
   constructor(subscriber: Subscriber<R>, result: (input: T, deliveries: readonly Delivery[]) => R) {
@@ -165,10 +165,10 @@ class Inputs<T, R> {
   }
 
   #passOn(): void {
-    for (let entry = this.#entries[this.#first]; entry?.waiting === 0; entry = this.#entries[this.#first]) {
+    for (let entry = this.#entries.peek(); entry?.waiting === 0; entry = this.#entries.peek()) {
       if (this.#subscriber.closed) return;
-      // Counted before it is passed on: that may bring the next input, or the end, in the same call.
-      this.#first += 1;
+      // Taken out before it is passed on: that may bring the next input, or the end, in the same call.
+      this.#entries.shift();
       let value;
       try {
         value = this.#result(entry.input, entry.deliveries);
@@ -178,13 +178,6 @@ class Inputs<T, R> {
       }
       this.#subscriber.next(value);
     }
-    if (this.#first === this.#entries.length) {
-      this.#entries = [];
-      this.#first = 0;
-      if (this.#completed) this.#subscriber.complete();
-    } else if (this.#first > 1_024 && this.#first * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#first);
-      this.#first = 0;
-    }
+    if (this.#completed && this.#entries.length === 0) this.#subscriber.complete();
   }
 }

@@ -3,12 +3,16 @@ import type { KafkaConsumer, Message, TopicPartitionOffset } from 'node-rdkafka'
 import { BrokerError, BrokerUnavailableError, OptionError, UnknownTopicError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import type { Position, TopicPartition } from '../position.js';
+import { bare, nameOf } from '../position.js';
 import { forwardEvents } from '../clientEvents.js';
 import type { RdkafkaError } from '../rdkafka.js';
 import { rdkafka } from '../rdkafka.js';
 import type { Reader } from './reader.js';
 import { toPosix } from './pattern.js';
 import { plainReader } from './reader.js';
+
+/** How many look-ups to wait for at a time: each holds a thread of the pool that commits run on as well. */
+export const LOOKUPS_AT_ONCE = 2;
 
 /** Where a partition is to start: an offset, or one of the log's two ends. */
 export const OFFSET_BEGINNING = -2;
@@ -72,7 +76,8 @@ export interface GroupMemberOptions {
 
 const ASSIGN_PARTITIONS = -175;
 const REVOKE_PARTITIONS = -174;
-const UNKNOWN_TOPIC_OR_PARTITION = 3;
+/** The topic is not there, or not any more. */
+export const UNKNOWN_TOPIC_OR_PARTITION = 3;
 /** Each question that wakes a broker's thread holds one of the pool; there are few brokers. */
 const MAX_WAKES = 4;
 /** A query holds a thread of the pool until it is answered. */
@@ -160,14 +165,14 @@ class RdkafkaMember implements GroupMember {
     this.#question = undefined;
     if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalAssign(positions as TopicPartitionOffset[]);
     else this.#consumer.assign(positions as TopicPartitionOffset[]);
-    for (const position of positions) this.#assigned.add(keyOf(position));
+    for (const position of positions) this.#assigned.add(nameOf(position));
     for (const position of positions.slice(0, MAX_WAKES)) this.#wake(position);
   }
 
   unassign(partitions: readonly TopicPartition[]): void {
     if (this.#question === undefined) return;
     this.#question = undefined;
-    const ours = partitions.filter((partition) => this.#assigned.delete(keyOf(partition))).map(bare);
+    const ours = partitions.filter((partition) => this.#assigned.delete(nameOf(partition))).map(bare);
     // A partition that was paused would still be paused when it comes back.
     this.#consumer.resume(ours);
     // What was given and not taken cannot be given back.
@@ -391,16 +396,8 @@ function toSubscription(topic: string | RegExp): string {
   return typeof topic === 'string' ? topic : toPosix(topic);
 }
 
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
-}
-
 function noAnswer(found: Error | undefined): RdkafkaError {
   return { code: -1, message: found?.message ?? 'there was no answer' };
-}
-
-function bare({ topic, partition }: TopicPartition): TopicPartition {
-  return { topic, partition };
 }
 
 /** The topics that were named do not exist. */

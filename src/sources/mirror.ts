@@ -2,6 +2,7 @@ import type { SchedulerLike, Subscription } from 'rxjs';
 import { Observable, asyncScheduler } from 'rxjs';
 import type { Checkpoint } from '../offsets/store.js';
 import type { Position } from '../position.js';
+import { nameOf } from '../position.js';
 
 export interface MirrorOptions {
   /** Commits to the group. */
@@ -38,7 +39,7 @@ export class Mirror {
   note(checkpoints: readonly Checkpoint[]): void {
     for (const checkpoint of checkpoints) {
       // Nothing is finished: a committed 0 would say that somebody had begun.
-      if (checkpoint.frontier > 0) this.#noted.set(`${checkpoint.topic}/${checkpoint.partition}`, checkpoint);
+      if (checkpoint.frontier > 0) this.#noted.set(nameOf(checkpoint), checkpoint);
     }
     this.#timer ??= this.#scheduler.schedule(() => {
       this.#timer = undefined;

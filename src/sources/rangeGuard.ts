@@ -2,6 +2,7 @@ import type { SchedulerLike, Subscription } from 'rxjs';
 import { asyncScheduler, concatMap, from, interval, mergeMap } from 'rxjs';
 import type { Gap, Position } from '../position.js';
 import type { GroupMember, Watermarks } from './consumer.js';
+import { LOOKUPS_AT_ONCE } from './consumer.js';
 import type { PartitionLane } from './lane.js';
 import { outOfRange } from './outOfRange.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
@@ -23,8 +24,6 @@ export interface RangeGuardOptions {
 
 /** How often to look for partitions that stand still: they do so for one to two of these. */
 const PATROL_MS = 5_000;
-/** Each look-up holds a thread of the pool that commits run on as well. */
-const LOOKUPS_AT_ONCE = 2;
 
 /**
  * Sees to it that no partition stands still outside of its log.

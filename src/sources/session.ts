@@ -29,10 +29,11 @@ import type { KafkaEvent } from '../events.js';
 import type { Client } from '../kafka.js';
 import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from '../offsets/store.js';
 import type { Gap, StaleState, TopicPartition } from '../position.js';
+import { bare, nameOf } from '../position.js';
 import type { KafkaRecord } from '../record.js';
 import { Checkpointer } from './checkpointer.js';
 import type { GroupMember, RebalanceListener } from './consumer.js';
-import { brokerError, unknownTopics } from './consumer.js';
+import { UNKNOWN_TOPIC_OR_PARTITION, brokerError, unknownTopics } from './consumer.js';
 import { Deadline } from './deadline.js';
 import { Demand } from './demand.js';
 import { PartitionLane } from './lane.js';
@@ -70,7 +71,6 @@ const REASON_MS = 1_000;
 const FATAL = -150;
 const MAX_POLL_EXCEEDED = -147;
 const AUTO_OFFSET_RESET = -140;
-const UNKNOWN_TOPIC_OR_PARTITION = 3;
 /** Errors that the client mends by itself: timed out, all brokers down, resolve, transport; and a broker's own passing ones. */
 const PASSING = new Set([-185, -187, -193, -195, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20]);
 
@@ -364,7 +364,7 @@ export class Session implements Client {
     return defer(() => this.#member.watermarks(lane)).pipe(
       concatMap((bounds) => {
         const before = lane.checkpoint();
-        const error = strangeLog({ ...name(lane), offset: before.fingerprint?.offset ?? before.frontier }, bounds);
+        const error = strangeLog({ ...bare(lane), offset: before.fingerprint?.offset ?? before.frontier }, bounds);
         if (source.onOutOfRange === 'fail' || !this.#member.incremental) throw error;
         if (this.#lanes.get(lane.topic, lane.partition) !== lane) return EMPTY;
         this.#emitError(error);
@@ -375,7 +375,7 @@ export class Session implements Client {
           this.#afterRead(),
           this.#do(() => {
             this.#lanes.set(new PartitionLane({ ...start, maxOpen: source.maxInFlight }, this.#checkpointer));
-            this.#member.refetch({ ...name(lane), offset: start.frontier });
+            this.#member.refetch({ ...bare(lane), offset: start.frontier });
           }),
         );
       }),
@@ -479,7 +479,7 @@ export class Session implements Client {
     const unfinished = lanes.reduce((sum, { records }) => sum + records, 0);
     for (const lane of lanes) this.#lanes.delete(lane);
     this.#fence(lanes);
-    this.#options.emit({ type, group: this.#options.group, partitions: lanes.map(name), unfinished });
+    this.#options.emit({ type, group: this.#options.group, partitions: lanes.map(bare), unfinished });
   }
 
   /** Closes the lanes and gives back, once, the credits of what is still open in them. */
@@ -505,11 +505,11 @@ export class Session implements Client {
       this.#grace = undefined;
       const still = [...this.#overtaken];
       if (still.length === 0 || this.#stopped) return;
-      const where = still.map(({ topic, partition }) => `${topic}/${partition}`).join(', ');
+      const where = still.map(nameOf).join(', ');
       this.#fail(
         new FencedError(
           `another subscription of group ${group} on the same store has taken over ${where}: run only one per store, or give each its own group.`,
-          still.map(name),
+          still.map(bare),
         ),
       );
     }, FENCED_GRACE_MS);
@@ -540,7 +540,7 @@ export class Session implements Client {
     if (!/fenced/i.test(reason)) return brokerError('the client gave up', { code: FATAL, message: reason });
     return new FencedError(
       `another member of group ${group} has the same \`group.instance.id\`, and took this one's place: give each member its own.`,
-      this.#lanes.all().map(name),
+      this.#lanes.all().map(bare),
     );
   }
 
@@ -560,10 +560,10 @@ export class Session implements Client {
   #stalled(): void {
     const { maxInFlight, maxInFlightBytes, stallAfterMs } = this.#options.source;
     const lanes = this.#lanes.all().sort((a, b) => b.records - a.records);
-    const positions = lanes.filter(({ records }) => records > 0).map((lane) => ({ ...name(lane), offset: lane.oldest }));
+    const positions = lanes.filter(({ records }) => records > 0).map((lane) => ({ ...bare(lane), offset: lane.oldest }));
     const [oldest] = positions;
     const { records, bytes } = this.#demand;
-    const where = oldest === undefined ? 'none is known' : `the oldest of ${oldest.topic}/${oldest.partition} is at ${oldest.offset}`;
+    const where = oldest === undefined ? 'none is known' : `the oldest of ${nameOf(oldest)} is at ${oldest.offset}`;
     this.#fail(
       new StalledError(
         `${records} records (${bytes} bytes) are open, as many as \`maxInFlight\` (${maxInFlight}) or \`maxInFlightBytes\` (${maxInFlightBytes}) allow, and none was ` +
@@ -602,10 +602,6 @@ function idle(lane: PartitionLane): Observable<never> {
 /** Completes when the work does, or at the first value of `limit`. */
 function untilDone(work: Observable<never>, limit: Observable<unknown>): Observable<never> {
   return race(concat(work, [undefined]), limit).pipe(take(1), ignoreElements());
-}
-
-function name({ topic, partition }: TopicPartition): TopicPartition {
-  return { topic, partition };
 }
 
 function isOf({ topic, partition }: TopicPartition, lane: PartitionLane): boolean {

@@ -1,7 +1,7 @@
 import { FencedError } from '../errors.js';
 import type { ApplyWrite, Checkpoint } from '../offsets/store.js';
 import type { Positioned } from '../position.js';
-import { LANE } from '../position.js';
+import { LANE, bare } from '../position.js';
 import type { ApplyState } from '../state.js';
 import type { PartitionLane } from './lane.js';
 
@@ -39,7 +39,7 @@ export class Staged {
 
 /** Whether all of an array's records are taken. An array cannot be applied in part. */
 function isWhole(value: readonly Positioned[], isTaken: (positioned: Positioned) => boolean): boolean {
-  const lost = value.filter((positioned) => !isTaken(positioned)).map(({ [LANE]: { topic, partition } }) => ({ topic, partition }));
+  const lost = value.filter((positioned) => !isTaken(positioned)).map(({ [LANE]: lane }) => bare(lane));
   if (lost.length === 0 || lost.length === value.length) return lost.length === 0;
   throw new FencedError(
     'an array of records was to be applied to the state, but some of its partitions were taken over meanwhile; nothing of it was.',

@@ -1,5 +1,6 @@
 import type { Claim } from '../offsets/store.js';
 import type { Position, StaleState } from '../position.js';
+import { nameOf } from '../position.js';
 
 /**
  * Sets claims right that others have overtaken.
@@ -11,11 +12,11 @@ export function upToDate(
   claims: readonly Claim[],
   committed: readonly Position[],
 ): { claims: readonly Claim[]; stale: readonly StaleState[] } {
-  const byPartition = new Map(committed.map((position) => [`${position.topic}/${position.partition}`, position.offset]));
+  const byPartition = new Map(committed.map((position) => [nameOf(position), position.offset]));
   const stale: StaleState[] = [];
   const current = claims.map((claim) => {
     const { topic, partition, epoch, checkpoint } = claim;
-    const frontier = byPartition.get(`${topic}/${partition}`) ?? 0;
+    const frontier = byPartition.get(nameOf(claim)) ?? 0;
     if (frontier <= (checkpoint?.frontier ?? 0)) return claim;
     stale.push({ topic, partition, local: checkpoint?.frontier, committed: frontier });
     return { ...claim, checkpoint: { topic, partition, epoch, frontier, runs: [], metadata: checkpoint?.metadata ?? '' } };

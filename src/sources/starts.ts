@@ -4,7 +4,7 @@ import { NoStoredOffsetError } from '../errors.js';
 import type { Checkpoint, Claim } from '../offsets/store.js';
 import type { Gap } from '../position.js';
 import type { GroupMember, Watermarks } from './consumer.js';
-import { OFFSET_BEGINNING, OFFSET_END } from './consumer.js';
+import { LOOKUPS_AT_ONCE, OFFSET_BEGINNING, OFFSET_END } from './consumer.js';
 import { outOfRange } from './outOfRange.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 
@@ -17,9 +17,6 @@ export interface Start {
   /** Whether the start was chosen now and has to be remembered, so that it is not chosen again after a restart. */
   readonly chosen: boolean;
 }
-
-/** Each look-up holds a thread of the pool that commits run on as well. */
-const LOOKUPS_AT_ONCE = 2;
 
 /** What deciding a start takes. */
 export interface StartsOptions {
