@@ -12,6 +12,11 @@ export type KafkaEvent =
   | { readonly type: 'revoked'; readonly group: string; readonly partitions: readonly TopicPartition[]; readonly unfinished: number }
   /** Partitions were taken away without a word before: what was in flight comes again, here or elsewhere. */
   | { readonly type: 'lost'; readonly group: string; readonly partitions: readonly TopicPartition[]; readonly unfinished: number }
+  /**
+   * So many records were finished after their partitions were given up. That changes nothing: they come again, here or elsewhere. Once a second at
+   * most. Often there are some after `drainTimeoutMs` was too short for the work, or where the event loop stood still.
+   */
+  | { readonly type: 'late'; readonly group: string; readonly partitions: readonly TopicPartition[]; readonly completions: number }
   /** The records `[from, to)` of a partition were gone before they were read. */
   | {
       readonly type: 'gap';

@@ -129,6 +129,30 @@ afterEach(async () => {
 });
 
 describe('a session', () => {
+  it('tells how many records were finished after their partition was gone, once a second and when it leaves', async () => {
+    const s = scene(new Brokers(5, 3));
+    const { work, finish } = holding();
+    const { stop } = run(s.records$({ drainTimeoutMs: 100 }).pipe(work, commit()));
+    const m = await member(s);
+    m.give(0, 1);
+    await pass(200);
+    m.take(0);
+    await pass(300);
+    const gone = ({ partition }: KafkaRecord) => partition === 0;
+    finish((record) => gone(record) && record.offset < 2);
+    finish((record) => gone(record) && record.offset === 2);
+    expect(s.ofType('late')).toEqual([]);
+    await pass(1_000);
+    const partitions = [{ topic: TOPIC, partition: 0 }];
+    expect(s.ofType('late')).toEqual([{ type: 'late', group: GROUP, partitions, completions: 3 }]);
+    finish(gone);
+    expect(s.stored()).toEqual([]);
+    finish();
+    stop();
+    await pass(200);
+    expect(s.ofType('late').map(({ completions }) => completions)).toEqual([3, 2]);
+  });
+
   it('that is left while it takes partitions never says that it has them', async () => {
     const s = scene(new Brokers(5));
     const { stop } = run(s.records$().pipe(commit()));

@@ -31,6 +31,8 @@ export interface Source {
   readonly relief$: Observable<string>;
   readonly failures: readonly unknown[];
   readonly refused: readonly PartitionLane[];
+  /** The lanes of records that were finished too late, one for each. */
+  readonly late: readonly PartitionLane[];
   /** How often the last operator that finishes records has left. */
   readonly abandoned: () => number;
   lane(start?: Partial<LaneStart>): PartitionLane;
@@ -42,6 +44,7 @@ export function source({ write = () => EMPTY, maxRecords = 100, maxBytes = Infin
   const writes: (readonly Checkpoint[])[] = [];
   const failures: unknown[] = [];
   const refused: PartitionLane[] = [];
+  const late: PartitionLane[] = [];
   let abandoned = 0;
   const demand = new Demand({
     maxRecords,
@@ -62,6 +65,7 @@ export function source({ write = () => EMPTY, maxRecords = 100, maxBytes = Infin
     },
     onFailure: (error) => failures.push(error),
     onRefused: (lanes) => refused.push(...lanes),
+    onLate: (lane) => late.push(lane),
     onAbandoned: () => {
       abandoned += 1;
     },
@@ -74,6 +78,7 @@ export function source({ write = () => EMPTY, maxRecords = 100, maxBytes = Infin
     relief$: relief$.asObservable(),
     failures,
     refused,
+    late,
     abandoned: () => abandoned,
     lane: (start) =>
       new PartitionLane(

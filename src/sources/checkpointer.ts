@@ -19,6 +19,8 @@ export interface CheckpointerOptions {
   readonly onFailure: (error: unknown) => void;
   /** These lanes were taken over by a newer epoch. */
   readonly onRefused: (lanes: readonly PartitionLane[]) => void;
+  /** A record was finished after its partition was given up. */
+  readonly onLate: (lane: PartitionLane) => void;
   /** Every operator that finishes records has gone. */
   readonly onAbandoned: () => void;
   /** Runs the clock of `everyMs`. */
@@ -97,6 +99,10 @@ export class Checkpointer implements LaneOwner {
 
   released(_lane: PartitionLane, records: number, bytes: number): void {
     this.#options.demand.give(records, bytes);
+  }
+
+  late(lane: PartitionLane): void {
+    this.#options.onLate(lane);
   }
 
   stage<T extends Positioned | readonly Positioned[]>(value: T, apply: ApplyState<T>): void {

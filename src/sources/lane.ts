@@ -11,6 +11,8 @@ export interface LaneOwner extends Journal {
   finished(lane: PartitionLane, records: number, bytes: number): void;
   /** Records of the lane are finished and are not to be remembered. */
   released(lane: PartitionLane, records: number, bytes: number): void;
+  /** A record of the lane is finished, or released, after the lane was fenced: that changes nothing. */
+  late(lane: PartitionLane): void;
 }
 
 /** Where a lane starts. */
@@ -46,8 +48,6 @@ export class PartitionLane implements Lane {
   dirty = false;
   ticket = 0;
   durable = 0;
-  /** Finishes that came after the lane was fenced. */
-  late = 0;
   #emitting = true;
   #live = true;
   readonly #open: OpenOffsets;
@@ -136,7 +136,7 @@ export class PartitionLane implements Lane {
 
   finish(offset: number): void {
     if (!this.#live) {
-      this.late += 1;
+      this.journal.late(this);
       return;
     }
     const bytes = this.#open.close(offset);
@@ -147,7 +147,7 @@ export class PartitionLane implements Lane {
 
   finishThrough(offset: number): void {
     if (!this.#live) {
-      this.late += 1;
+      this.journal.late(this);
       return;
     }
     const { records, bytes } = this.#open;
@@ -160,7 +160,7 @@ export class PartitionLane implements Lane {
 
   release(offset: number): void {
     if (!this.#live) {
-      this.late += 1;
+      this.journal.late(this);
       return;
     }
     const bytes = this.#open.close(offset);

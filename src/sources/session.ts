@@ -38,6 +38,7 @@ import { Deadline } from './deadline.js';
 import { Demand } from './demand.js';
 import { PartitionLane } from './lane.js';
 import { Lanes } from './lanes.js';
+import { LateCompletions } from './lateCompletions.js';
 import { Mirror } from './mirror.js';
 import { Pump } from './pump.js';
 import { strangeLog } from './outOfRange.js';
@@ -90,6 +91,7 @@ export class Session implements Client {
   readonly #demand: Demand;
   readonly #checkpointer: Checkpointer;
   readonly #pump: Pump;
+  readonly #late: LateCompletions;
   readonly #rangeGuard: RangeGuard;
   readonly #lanes = new Lanes();
   /** Answers are given one after the other, in the order of the questions. */
@@ -123,6 +125,12 @@ export class Session implements Client {
       },
     });
     const scheduler = options.scheduler === undefined ? {} : { scheduler: options.scheduler };
+    this.#late = new LateCompletions({
+      report: (completions, partitions) => {
+        options.emit({ type: 'late', group: options.group, partitions, completions });
+      },
+      ...scheduler,
+    });
     this.#checkpointer = new Checkpointer({
       demand: this.#demand,
       write: (checkpoints, apply) => this.#write(checkpoints, apply),
@@ -131,6 +139,9 @@ export class Session implements Client {
       },
       onRefused: (lanes) => {
         this.#refused(lanes);
+      },
+      onLate: (lane) => {
+        this.#late.note(lane);
       },
       onAbandoned: () => {
         this.#abandoned$.next();
@@ -436,6 +447,7 @@ export class Session implements Client {
         this.#end(this.#lanes.all(), 'revoked');
         this.#mirror.stop();
         this.#pump.stop();
+        this.#late.stop();
       }),
       this.#afterRead(),
       defer(() => from(this.#member.close())).pipe(ignoreElements()),
