@@ -5,7 +5,7 @@ import { FencedError, OptionError, StalledError, UnknownTopicError } from '../..
 import type { KafkaEvent } from '../../src/events.js';
 import type { KafkaOptions } from '../../src/kafka.js';
 import { Kafka } from '../../src/kafka.js';
-import type { Checkpoint } from '../../src/offsets/store.js';
+import type { Checkpoint, OffsetStore } from '../../src/offsets/store.js';
 import { memoryOffsets } from '../../src/offsets/memory.js';
 import { commit } from '../../src/operators/commit.js';
 import { release } from '../../src/operators/release.js';
@@ -90,6 +90,24 @@ function holding() {
   };
 }
 
+/** A store in which others have taken over everything by the time that something is written; it answers when it is told to. */
+function refusing(answer$: Observable<unknown> = of(undefined)): OffsetStore {
+  const offsets = memoryOffsets();
+  return {
+    claim: (group, partitions) => offsets.claim(group, partitions),
+    write: (_group, checkpoints) =>
+      answer$.pipe(
+        map(() => checkpoints),
+        take(1),
+      ),
+    reset: (group, checkpoints) => offsets.reset(group, checkpoints),
+    list: (group) => offsets.list(group),
+    state: (name) => offsets.state(name),
+    close: () => offsets.close(),
+    [Symbol.asyncDispose]: () => offsets.close(),
+  };
+}
+
 /** Subscribes, and keeps what arrived. */
 function run(stream$: Observable<KafkaRecord>) {
   const result = { seen: [] as string[], error: undefined as unknown, completed: false };
@@ -151,6 +169,36 @@ describe('a session', () => {
     stop();
     await pass(200);
     expect(s.ofType('late').map(({ completions }) => completions)).toEqual([3, 2]);
+  });
+
+  it('errors when another subscription has taken a partition over, and the group does not take it away', async () => {
+    const s = scene(new Brokers(5));
+    const result = run(s.records$({ offsets: refusing() }).pipe(commit()));
+    const m = await member(s);
+    m.give(0);
+    await pass(5_000);
+    expect(s.ofType('lost').map(({ partitions }) => partitions)).toEqual([[{ topic: TOPIC, partition: 0 }]]);
+    expect(result.error).toBeUndefined();
+    await pass(10_000);
+    expect(result.error).toBeInstanceOf(FencedError);
+  });
+
+  it('does not dispute what the group has taken away before, or soon after, the store says that another one has it', async () => {
+    const s = scene(new Brokers(5, 5));
+    const held$ = new Subject<void>();
+    const result = run(s.records$({ offsets: refusing(held$), drainTimeoutMs: 100 }).pipe(commit()));
+    const m = await member(s);
+    m.give(0, 1);
+    await pass(200);
+    m.take(0);
+    await pass(1_000);
+    expect(s.ofType('revoked')).toHaveLength(1);
+    held$.next();
+    await pass(1_000);
+    expect(s.ofType('lost').map(({ partitions }) => partitions)).toEqual([[{ topic: TOPIC, partition: 1 }]]);
+    m.take(1);
+    await pass(60_000);
+    expect(result.error).toBeUndefined();
   });
 
   it('that is left while it takes partitions never says that it has them', async () => {

@@ -377,7 +377,7 @@ export class Session implements Client {
         const before = lane.checkpoint();
         const error = strangeLog({ ...bare(lane), offset: before.fingerprint?.offset ?? before.frontier }, bounds);
         if (source.onOutOfRange === 'fail' || !this.#member.incremental) throw error;
-        if (this.#lanes.get(lane.topic, lane.partition) !== lane) return EMPTY;
+        if (!this.#isCurrent(lane)) return EMPTY;
         this.#emitError(error);
         const start = startingAt(before, source.onOutOfRange === 'earliest' ? bounds.low : bounds.high);
         this.#fence([lane]);
@@ -486,12 +486,16 @@ export class Session implements Client {
 
   #end(partitions: readonly PartitionLane[], type: 'revoked' | 'lost'): void {
     // A leave may meet a revoke that is under way.
-    const lanes = partitions.filter((lane) => this.#lanes.get(lane.topic, lane.partition) === lane);
+    const lanes = partitions.filter((lane) => this.#isCurrent(lane));
     if (lanes.length === 0) return;
     const unfinished = lanes.reduce((sum, { records }) => sum + records, 0);
     for (const lane of lanes) this.#lanes.delete(lane);
     this.#fence(lanes);
     this.#options.emit({ type, group: this.#options.group, partitions: lanes.map(bare), unfinished });
+  }
+
+  #isCurrent(lane: PartitionLane): boolean {
+    return this.#lanes.get(lane.topic, lane.partition) === lane;
   }
 
   /** Closes the lanes and gives back, once, the credits of what is still open in them. */
@@ -511,8 +515,11 @@ export class Session implements Client {
   /** Others have taken these over: here they are lost, whatever the group says. */
   #refused(lanes: readonly PartitionLane[]): void {
     const { group, scheduler = asyncScheduler } = this.#options;
-    this.#end(lanes, 'lost');
-    for (const lane of lanes) this.#overtaken.add(lane);
+    // What the group has taken away by now nobody disputes.
+    const disputed = lanes.filter((lane) => this.#isCurrent(lane));
+    if (disputed.length === 0) return;
+    this.#end(disputed, 'lost');
+    for (const lane of disputed) this.#overtaken.add(lane);
     this.#grace ??= scheduler.schedule(() => {
       this.#grace = undefined;
       const still = [...this.#overtaken];

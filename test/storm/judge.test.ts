@@ -49,6 +49,7 @@ describe('the judge of a storm', () => {
     ['a clean run', clean],
     ['a kill', [...first.slice(0, 4), 'K 1', 'G 2.1 b 0', ...numbers.flatMap((n) => [`S 2.1 b 1 0 ${n}`, `E 2.1 b 1 0 ${n}`])]],
     ['a zombie that is late to hear of it', [...first, 'Z 1', ...second, 'C 1', 'T 1.1 a 0']],
+    ['a zombie that goes on with what it had read', [...first, 'Z 1', ...second, 'C 1', 'S 1.1 a 1 0 2', 'T 1.1 a 0']],
     ['a process that is asked to end before it is loaded', [...clean, 'Q 3', 'X 3 SIGTERM']],
   ])('has nothing to say of %s', (_what, log) => {
     expect(judge(evidence(log)).broken).toEqual([]);
