@@ -82,6 +82,8 @@ export const UNKNOWN_TOPIC_OR_PARTITION = 3;
 const MAX_WAKES = 4;
 /** A query holds a thread of the pool until it is answered. */
 const QUERY_TIMEOUT_MS = 5_000;
+/** How long to wait for the group's last question. It comes at once, if it comes. */
+const LAST_QUESTION_MS = 1_000;
 /** Closing waits for the in-flight read and the group's answer; a client that takes longer is left behind. */
 const CLOSE_TIMEOUT_MS = 10_000;
 
@@ -98,6 +100,8 @@ class RdkafkaMember implements GroupMember {
   #protocol: 'EAGER' | 'COOPERATIVE' = 'COOPERATIVE';
   /** What was really assigned. */
   readonly #assigned = new Set<string>();
+  /** What the group takes for this member's. */
+  readonly #owned = new Set<string>();
   /** What the group asks, until it is answered. */
   #question: 'assign' | 'revoke' | undefined;
   /** The answer to what a closing client asks: there is one at most. */
@@ -280,9 +284,7 @@ class RdkafkaMember implements GroupMember {
     // A client that is still connecting cannot be let go before that ends.
     await this.#connecting?.catch(() => undefined);
     if (!this.#connected) return;
-    this.#decline();
-    // What the last read brought may be a question that is not here yet.
-    await turn();
+    await this.#unsubscribe();
     this.#lastAnswer = 'due';
     await new Promise<void>((resolve) => {
       const guard = setTimeout(() => {
@@ -300,6 +302,33 @@ class RdkafkaMember implements GroupMember {
     });
   }
 
+  /**
+   * Gives everything back while questions can still be answered. A client that closes asks for it too, but blocks a thread until it is answered:
+   * if the process exits meanwhile, nobody answers any more, and the exit waits for that thread for ever.
+   */
+  async #unsubscribe(): Promise<void> {
+    this.#decline();
+    // What the last read brought may be a question that is not here yet.
+    await turn();
+    // A static member that unsubscribes gives up its place; one that only closes has it kept.
+    if ('group.instance.id' in { ...this.#kafka.properties, ...this.#options.properties }) return;
+    try {
+      this.#consumer.unsubscribe();
+    } catch {
+      // One that has failed for good is asked nothing more.
+      return;
+    }
+    const end = performance.now() + LAST_QUESTION_MS;
+    while (this.#owned.size > 0 && performance.now() < end) {
+      await new Promise<void>((resolve) => {
+        this.reader.read(1, 10, () => {
+          resolve();
+        });
+      });
+      await turn();
+    }
+  }
+
   #rebalance(listener: RebalanceListener, error: RdkafkaError, partitions: TopicPartition[]): void {
     if (this.#lastAnswer !== 'not yet') {
       this.#answerLast();
@@ -308,6 +337,10 @@ class RdkafkaMember implements GroupMember {
     const protocol = this.#consumer.rebalanceProtocol();
     if (protocol === 'COOPERATIVE' || protocol === 'EAGER') this.#protocol = protocol;
     this.#question = error.code === ASSIGN_PARTITIONS ? 'assign' : 'revoke';
+    for (const partition of partitions) {
+      if (this.#question === 'assign') this.#owned.add(nameOf(partition));
+      else this.#owned.delete(nameOf(partition));
+    }
     if (this.#closing !== undefined) this.#decline();
     else if (error.code === ASSIGN_PARTITIONS) listener.onAssigned(partitions);
     else if (error.code === REVOKE_PARTITIONS) listener.onRevoked(partitions);

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { KafkaConsumer } from 'node-rdkafka';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Properties } from '../../src/index.js';
 import { Kafka } from '../../src/index.js';
 import { rdkafka } from '../../src/rdkafka.js';
 import type { GroupMember } from '../../src/sources/consumer.js';
@@ -24,7 +25,18 @@ class Client extends EventEmitter {
     this.ask = settings.rebalance_cb;
   }
 
-  readonly getClient = (): object => ({});
+  readonly getClient = (): object => ({
+    consume: (_timeoutMs: number, _max: number, done: (error: null, messages: []) => void) =>
+      setImmediate(() => {
+        this.onRead();
+        done(null, []);
+      }),
+  });
+  /** What a read brings beside records. */
+  onRead = (): void => undefined;
+  readonly unsubscribe = (): void => {
+    this.answers.push('unsubscribe');
+  };
   readonly rebalanceProtocol = (): string => 'COOPERATIVE';
   readonly subscribe = (): void => undefined;
   readonly resume = (): void => undefined;
@@ -72,14 +84,19 @@ describe('what the group asks a member that closes', () => {
         client = this;
       }
     } as never;
-    const kafka = new Kafka({ brokers: ['localhost:9092'] });
-    const listener = { onAssigned: () => undefined, onRevoked: () => undefined, onFatal: () => undefined };
-    member = groupMember(kafka, { group: 'billing', topics: [TOPIC], ...resolveSourceOptions('test', {}) }, listener);
-    await member.connect();
+    member = await connected();
   });
   afterEach(() => {
     clients.KafkaConsumer = original;
   });
+
+  async function connected(properties: Properties = {}): Promise<GroupMember> {
+    const kafka = new Kafka({ brokers: ['localhost:9092'], properties });
+    const listener = { onAssigned: () => undefined, onRevoked: () => undefined, onFatal: () => undefined };
+    const joining = groupMember(kafka, { group: 'billing', topics: [TOPIC], ...resolveSourceOptions('test', {}) }, listener);
+    await joining.connect();
+    return joining;
+  }
 
   const partition = { topic: TOPIC, partition: 0 };
   const gives = (): void => {
@@ -101,7 +118,7 @@ describe('what the group asks a member that closes', () => {
     await untilDisconnecting();
     client.isGone();
     await closed;
-    expect(client.answers).toEqual([answer, 'disconnect']);
+    expect(client.answers).toEqual([answer, 'unsubscribe', 'disconnect']);
   });
 
   it.each([
@@ -113,7 +130,30 @@ describe('what the group asks a member that closes', () => {
     await untilDisconnecting();
     client.isGone();
     await closed;
-    expect(client.answers).toEqual([answer, 'disconnect']);
+    expect(client.answers).toEqual([answer, 'unsubscribe', 'disconnect']);
+  });
+
+  it('gets everything back before the client closes: one that closes blocks a thread until it is answered', async () => {
+    gives();
+    member.assign([{ ...partition, offset: 5 }]);
+    client.onRead = () => {
+      client.onRead = () => undefined;
+      takes();
+    };
+    const closed = member.close();
+    await untilDisconnecting();
+    client.isGone();
+    await closed;
+    expect(client.answers).toEqual(['assign 1', 'unsubscribe', 'unassign 0', 'disconnect']);
+  });
+
+  it('is not provoked where a member has a place of its own: it would lose that', async () => {
+    member = await connected({ 'group.instance.id': 'first' });
+    const closed = member.close();
+    await untilDisconnecting();
+    client.isGone();
+    await closed;
+    expect(client.answers).toEqual(['disconnect']);
   });
 
   it('gets one answer while the client closes, for that ends it, and the next one would wait for a client that is gone', async () => {
@@ -125,7 +165,7 @@ describe('what the group asks a member that closes', () => {
     takes();
     client.isGone();
     await closed;
-    expect(client.answers).toEqual(['assign 1', 'disconnect', 'unassign all']);
+    expect(client.answers).toEqual(['assign 1', 'unsubscribe', 'disconnect', 'unassign all']);
   });
 
   it('gets none when the client is closed: it could only throw into the event loop', async () => {
@@ -134,6 +174,6 @@ describe('what the group asks a member that closes', () => {
     client.isGone();
     await closed;
     takes();
-    expect(client.answers).toEqual(['disconnect']);
+    expect(client.answers).toEqual(['unsubscribe', 'disconnect']);
   });
 });
