@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { MonoTypeOperatorFunction, ObservableInput, Subscription } from 'rxjs';
-import { Observable, VirtualTimeScheduler, concatMap, filter, from, mergeMap, pipe, tap } from 'rxjs';
+import { Observable, VirtualTimeScheduler, concatMap, filter, finalize, from, mergeMap, pipe, tap } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { FencedError, OptionError, StoreFailedError } from '../src/errors.js';
 import { memoryOffsets } from '../src/offsets/memory.js';
@@ -470,9 +470,13 @@ class World {
       before?.session.hurry();
       if (before === undefined) made.start();
       else
-        void before.session.closed.then(() => {
-          made.start();
-        });
+        before.session.closed$
+          .pipe(
+            finalize(() => {
+              made.start();
+            }),
+          )
+          .subscribe();
     });
     let ended = false;
     const subscription = records$

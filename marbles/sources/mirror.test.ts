@@ -47,7 +47,7 @@ describe('Mirror', () => {
     await settle('resolve');
     expect(commits).toEqual(['0:3 1:5', '0:4']);
     await settle('resolve');
-    expect(flushed).toEqual(['after 2', 'after 2']);
+    expect(flushed).toEqual(['after 1', 'after 2']);
     mirror.stop();
   });
 

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { KafkaConsumer, Message, TopicPartitionOffset } from 'node-rdkafka';
+import type { ObservableInput } from 'rxjs';
 import { BrokerError, BrokerUnavailableError, OptionError, UnknownTopicError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import type { Position, TopicPartition } from '../position.js';
@@ -32,11 +33,11 @@ export interface RebalanceListener {
   onFatal(reason: string): void;
 }
 
-/** A member of a consumer group, as a source sees it. */
+/** A member of a consumer group, as a source sees it. Answers may be Observables, promises or arrays, so that a test can answer in virtual time. */
 export interface GroupMember {
   readonly reader: Reader;
   /** Connects, checks that the topics exist and joins the group. */
-  connect(): Promise<void>;
+  connect(): ObservableInput<void>;
   /** Answers `onAssigned`: fetching starts at these offsets. */
   assign(positions: readonly Position[]): void;
   /** Answers `onRevoked`. */
@@ -48,21 +49,21 @@ export interface GroupMember {
   pause(partitions: readonly TopicPartition[]): void;
   resume(partitions: readonly TopicPartition[]): void;
   /** Commits offsets to the group. Rejects if the group does not take them, as from a member that it has put out. */
-  commit(positions: readonly Position[]): Promise<void>;
+  commit(positions: readonly Position[]): ObservableInput<void>;
   /** Whether the group has yet to answer a commit: its answers come with reads. */
   readonly committing: boolean;
   /** What the group has committed of these partitions; those of which it has nothing are left out. */
-  committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]>;
+  committed(partitions: readonly TopicPartition[]): ObservableInput<readonly Position[]>;
   /** The topics that were named and do not exist. */
-  missing(): Promise<readonly string[]>;
+  missing(): ObservableInput<readonly string[]>;
   /** As its readers see it; `uncommitted`: with the records of transactions that are still open. */
-  watermarks(partition: TopicPartition, options?: { readonly uncommitted: boolean }): Promise<Watermarks>;
+  watermarks(partition: TopicPartition, options?: { readonly uncommitted: boolean }): ObservableInput<Watermarks>;
   /** The end of the log as the last fetch saw it, without asking; below 0 if none did. */
   lastKnownEnd(partition: TopicPartition): number;
   /** The first offset at or after a time, or `OFFSET_END`. */
-  offsetAt(partition: TopicPartition, timestamp: number): Promise<number>;
+  offsetAt(partition: TopicPartition, timestamp: number): ObservableInput<number>;
   /** Leaves the group and lets go of the client. Never rejects. */
-  close(): Promise<void>;
+  close(): ObservableInput<void>;
 }
 
 export interface GroupMemberOptions {

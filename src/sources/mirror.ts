@@ -1,12 +1,12 @@
-import type { SchedulerLike, Subscription } from 'rxjs';
-import { Observable, asyncScheduler } from 'rxjs';
+import type { Observable, ObservableInput, SchedulerLike, Subscription } from 'rxjs';
+import { EMPTY, ReplaySubject, asyncScheduler, catchError, concat, defer, ignoreElements } from 'rxjs';
 import type { Checkpoint } from '../offsets/store.js';
 import type { Position } from '../position.js';
 import { nameOf } from '../position.js';
 
 export interface MirrorOptions {
   /** Commits to the group. */
-  readonly commit: (positions: readonly Position[]) => Promise<void>;
+  readonly commit: (positions: readonly Position[]) => ObservableInput<void>;
   /** Whether the checkpoint is of an assignment that still holds: others may have gone on from one that does not. */
   readonly isCurrent: (checkpoint: Checkpoint) => boolean;
   /** It did not take them. They are committed with the next ones. */
@@ -27,7 +27,7 @@ export class Mirror {
   readonly #scheduler: SchedulerLike;
   /** What is to be committed, by partition. */
   readonly #noted = new Map<string, Checkpoint>();
-  #committing: Promise<void> | undefined;
+  #committing: Observable<never> = EMPTY;
   #timer: Subscription | undefined;
 
   constructor(options: MirrorOptions) {
@@ -43,17 +43,18 @@ export class Mirror {
     }
     this.#timer ??= this.#scheduler.schedule(() => {
       this.#timer = undefined;
-      void this.#commit();
+      this.flush().subscribe();
     }, EVERY_MS);
   }
 
   /** Commits what is noted by now; completes when the group has answered, whatever it said. */
   flush(): Observable<never> {
-    return new Observable((subscriber) => {
-      void this.#commit().then(() => {
-        subscriber.complete();
-      });
-    });
+    return defer(() =>
+      concat(
+        this.#committing,
+        defer(() => this.#commit()),
+      ),
+    );
   }
 
   stop(): void {
@@ -61,16 +62,24 @@ export class Mirror {
     this.#noted.clear();
   }
 
-  async #commit(): Promise<void> {
-    await this.#committing;
+  #commit(): Observable<never> {
     const noted = [...this.#noted].filter(([, checkpoint]) => this.#options.isCurrent(checkpoint));
     this.#noted.clear();
-    if (noted.length === 0) return;
+    if (noted.length === 0) return EMPTY;
     const positions = noted.map(([, { topic, partition, frontier }]) => ({ topic, partition, offset: frontier }));
-    this.#committing = this.#options.commit(positions).catch((error: unknown) => {
-      this.#options.onError(error);
-      for (const [key, checkpoint] of noted) if (!this.#noted.has(key)) this.#noted.set(key, checkpoint);
-    });
-    await this.#committing;
+    const done$ = new ReplaySubject<never>(1);
+    this.#committing = done$;
+    defer(() => this.#options.commit(positions))
+      .pipe(
+        ignoreElements(),
+        catchError((error: unknown) => {
+          this.#options.onError(error);
+          for (const [key, checkpoint] of noted) if (!this.#noted.has(key)) this.#noted.set(key, checkpoint);
+          return EMPTY;
+        }),
+      )
+      // Whoever waits for it may give up; it goes on.
+      .subscribe(done$);
+    return done$;
   }
 }

@@ -1,5 +1,5 @@
-import type { SchedulerLike, Subscription } from 'rxjs';
-import { asyncScheduler, concatMap, from, interval, mergeMap } from 'rxjs';
+import type { Observable, SchedulerLike, Subscription } from 'rxjs';
+import { asyncScheduler, concatMap, defer, from, ignoreElements, interval, mergeMap, of, tap } from 'rxjs';
 import type { Gap, Position } from '../position.js';
 import type { GroupMember, Watermarks } from './consumer.js';
 import { LOOKUPS_AT_ONCE } from './consumer.js';
@@ -81,15 +81,20 @@ export class RangeGuard {
       .subscribe({ error: onError });
   }
 
-  async #judge(lane: PartitionLane, bounds: Watermarks, reason: 'stuck' | 'out of range'): Promise<void> {
+  #judge(lane: PartitionLane, bounds: Watermarks, reason: 'stuck' | 'out of range'): Observable<never> {
     const { member } = this.#options;
     // Nothing of it was ever seen: it begins where the log does.
     const top = lane.top === 0 ? bounds.low : lane.top;
     // With a transaction open, the end that readers see lies before the end of the log.
-    const end = top > bounds.high ? await member.watermarks(lane, { uncommitted: true }) : bounds;
-    if (!lane.emitting) return;
-    if (top < bounds.low || top > end.high) this.#leave(lane, { low: bounds.low, high: end.high });
-    else if (reason === 'stuck' && top < bounds.high && member.incremental) member.refetch(at(lane, top));
+    const end$ = top > bounds.high ? defer(() => member.watermarks(lane, { uncommitted: true })) : of(bounds);
+    return end$.pipe(
+      tap((end) => {
+        if (!lane.emitting) return;
+        if (top < bounds.low || top > end.high) this.#leave(lane, { low: bounds.low, high: end.high });
+        else if (reason === 'stuck' && top < bounds.high && member.incremental) member.refetch(at(lane, top));
+      }),
+      ignoreElements(),
+    );
   }
 
   /** The lane stands outside of its log. */

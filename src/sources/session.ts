@@ -2,6 +2,7 @@ import type { Observable, SchedulerLike, Subscriber, Subscription } from 'rxjs';
 import {
   EMPTY,
   Observable as Rx,
+  ReplaySubject,
   Subject,
   asapScheduler,
   asyncScheduler,
@@ -14,6 +15,7 @@ import {
   from,
   ignoreElements,
   interval,
+  lastValueFrom,
   map,
   merge,
   of,
@@ -106,16 +108,11 @@ export class Session implements Client {
   #withoutReason: Subscription | undefined;
   #stopped = false;
   #hurried = false;
-  /** Resolves when the group was left and everything is released. */
-  readonly closed: Promise<void>;
-  #resolveClosed: () => void = () => undefined;
+  readonly #closed$ = new ReplaySubject<never>(1);
 
   constructor(options: SessionOptions, subscriber: Subscriber<KafkaRecord>) {
     this.#options = options;
     this.#subscriber = subscriber;
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve;
-    });
     const { maxInFlight, maxInFlightBytes } = options.source;
     this.#demand = new Demand({
       maxRecords: maxInFlight,
@@ -258,10 +255,15 @@ export class Session implements Client {
         // A `take(1)` below `commit()` gets here before `commit()` has finished the record that it let through.
         subscribeOn(this.#options.scheduler ?? asapScheduler),
         finalize(() => {
-          this.#resolveClosed();
+          this.#closed$.complete();
         }),
       )
       .subscribe();
+  }
+
+  /** Completes when the group was left and everything is released. */
+  get closed$(): Observable<never> {
+    return this.#closed$.asObservable();
   }
 
   /** Completes the stream; what is in flight has `drainTimeoutMs` from now. */
@@ -274,7 +276,7 @@ export class Session implements Client {
       this.#emitError(error);
     }
     this.stop();
-    return this.closed;
+    return lastValueFrom(this.#closed$, { defaultValue: undefined });
   }
 
   /** What is in flight has `drainTimeoutMs` from now: somebody waits for this session to leave. */
@@ -358,13 +360,12 @@ export class Session implements Client {
     const { group, mirror, onStateStale, emit } = this.#options;
     if (!mirror) return of(claims);
     return defer(() => this.#member.committed(claims)).pipe(
-      concatMap(async (committed) => {
+      concatMap((committed) => {
         const current = upToDate(claims, committed);
-        if (current.stale.length > 0) {
-          emit({ type: 'stale', group, partitions: current.stale });
-          await onStateStale(current.stale);
-        }
-        return current.claims;
+        if (current.stale.length === 0) return of(current.claims);
+        emit({ type: 'stale', group, partitions: current.stale });
+        const ready: unknown = onStateStale(current.stale);
+        return isPromise(ready) ? from(ready).pipe(map(() => current.claims)) : of(current.claims);
       }),
     );
   }
@@ -607,6 +608,11 @@ export class Session implements Client {
       return EMPTY;
     });
   }
+}
+
+/** A function that returns nothing may be given as one that returns anything. */
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value;
 }
 
 /** Completes when nothing is open in the lane. */

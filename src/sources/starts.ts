@@ -64,9 +64,12 @@ function resume(checkpoint: Checkpoint, { member, policy: { onOutOfRange }, onGa
 }
 
 /** With a transaction open, the end that readers see lies before the end of the log, and may lie before what was read without regard to it. */
-async function boundsOf(checkpoint: Checkpoint, member: StartsOptions['member']): Promise<Watermarks> {
-  const bounds = await member.watermarks(checkpoint);
-  return isWithin(checkpoint, bounds) || checkpoint.frontier < bounds.low ? bounds : member.watermarks(checkpoint, { uncommitted: true });
+function boundsOf(checkpoint: Checkpoint, member: StartsOptions['member']): Observable<Watermarks> {
+  return from(member.watermarks(checkpoint)).pipe(
+    concatMap((bounds) =>
+      isWithin(checkpoint, bounds) || checkpoint.frontier < bounds.low ? of(bounds) : member.watermarks(checkpoint, { uncommitted: true }),
+    ),
+  );
 }
 
 /** The record that was remembered comes first, if it is still there: it shows that this is still the same log. */

@@ -1,14 +1,16 @@
-import { Observable } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { from, lastValueFrom } from 'rxjs';
 import { OptionError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
-import type { OffsetStore } from '../offsets/store.js';
+import type { GroupCommits, OffsetStore } from '../offsets/store.js';
 import type { StaleState } from '../position.js';
 import { checkOptions } from '../options.js';
 import type { KafkaRecord } from '../record.js';
 import { TOPIC_NAME, isTopicName } from '../topicName.js';
+import type { GroupMember } from './consumer.js';
 import { groupMember } from './consumer.js';
+import { groupSource } from './groupSource.js';
 import { toPosix } from './pattern.js';
-import { Session } from './session.js';
 import type { SourceOptions } from './sourceOptions.js';
 import { SOURCE_OPTIONS, resolveSourceOptions } from './sourceOptions.js';
 
@@ -68,50 +70,26 @@ export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegE
   const source = resolveSourceOptions('fromTopic', options);
   const topics = checkTopics(topic);
   const { group, offsets, mirror = true, onStateStale = () => undefined } = options;
-  /** Subscriptions that were left and still have work in flight. */
-  const leaving = new Set<Session>();
-  return new Observable((subscriber) => {
-    const { signal } = source;
-    if (signal?.aborted === true) {
-      subscriber.complete();
-      return;
-    }
-    const session = new Session(
-      {
-        group,
-        offsets: (member) => offsets.forMember?.(member, kafka) ?? offsets,
-        mirror: mirror && offsets.forMember === undefined,
-        onStateStale,
-        source,
-        member: (listener) => groupMember(kafka, { group, topics, ...source }, listener),
-        emit: (event) => {
-          kafka.emit(event);
-        },
-      },
-      subscriber,
-    );
-    const unregister = kafka.register(session);
-    const onAbort = (): void => {
-      subscriber.complete();
-    };
-    signal?.addEventListener('abort', onAbort);
-    subscriber.add(() => {
-      signal?.removeEventListener('abort', onAbort);
-      session.stop();
-      leaving.add(session);
-      void session.closed.then(() => {
-        leaving.delete(session);
-        unregister();
-      });
-    });
-    // Subscribed to again, as by `retry`: a member that has not left yet would hold the partitions. What it waits for may never be finished.
-    for (const one of leaving) one.hurry();
-    if (leaving.size === 0) session.start();
-    else
-      void Promise.all([...leaving].map(({ closed }) => closed)).then(() => {
-        session.start();
-      });
+  return groupSource({
+    group,
+    offsets: (member) => offsets.forMember?.(inPromises(member), kafka) ?? offsets,
+    mirror: mirror && offsets.forMember === undefined,
+    onStateStale,
+    source,
+    member: (listener) => groupMember(kafka, { group, topics, ...source }, listener),
+    emit: (event) => {
+      kafka.emit(event);
+    },
+    register: (session) => kafka.register(session),
   });
+}
+
+/** What a store asks of a member is answered by promises. */
+function inPromises(member: GroupMember): GroupCommits {
+  return {
+    commit: (positions) => lastValueFrom(from(member.commit(positions)), { defaultValue: undefined }),
+    committed: (partitions) => lastValueFrom(from(member.committed(partitions)), { defaultValue: [] }),
+  };
 }
 
 function checkTopics(topic: string | readonly string[] | RegExp): readonly (string | RegExp)[] {

@@ -1,0 +1,52 @@
+import { Observable, finalize, merge } from 'rxjs';
+import type { KafkaRecord } from '../record.js';
+import type { SessionOptions } from './session.js';
+import { Session } from './session.js';
+
+export interface GroupSourceOptions extends SessionOptions {
+  /** Keeps a subscription until it has left the group: then it calls what this returns. */
+  readonly register: (session: Session) => () => void;
+}
+
+/** The records of a consumer group: cold, each subscription is a member of its own, and one that is left goes before the next one joins. */
+export function groupSource({ register, ...options }: GroupSourceOptions): Observable<KafkaRecord> {
+  const { signal } = options.source;
+  /** Subscriptions that were left and still have work in flight. */
+  const leaving = new Set<Session>();
+  return new Observable((subscriber) => {
+    if (signal?.aborted === true) {
+      subscriber.complete();
+      return;
+    }
+    const session = new Session(options, subscriber);
+    const unregister = register(session);
+    const onAbort = (): void => {
+      subscriber.complete();
+    };
+    signal?.addEventListener('abort', onAbort);
+    subscriber.add(() => {
+      signal?.removeEventListener('abort', onAbort);
+      session.stop();
+      leaving.add(session);
+      session.closed$
+        .pipe(
+          finalize(() => {
+            leaving.delete(session);
+            unregister();
+          }),
+        )
+        .subscribe();
+    });
+    // Subscribed to again, as by `retry`: a member that has not left yet would hold the partitions. What it waits for may never be finished.
+    for (const one of leaving) one.hurry();
+    if (leaving.size === 0) session.start();
+    else
+      merge(...[...leaving].map(({ closed$ }) => closed$))
+        .pipe(
+          finalize(() => {
+            session.start();
+          }),
+        )
+        .subscribe();
+  });
+}
