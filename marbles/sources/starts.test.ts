@@ -83,7 +83,7 @@ async function startOf(
   const fake = new FakeMember(brokers, { onAssigned: () => undefined, onRevoked: () => undefined, onFatal: () => undefined });
   const [gaps, errors]: [Gap[], unknown[]] = [[], []];
   const start$ = starts([one], {
-    member: { watermarks: (...args) => fake.watermarks(...args), offsetAt: () => fake.offsetAt(), ...member },
+    member: { watermarks: (...args) => fake.watermarks(...args), offsetAt: (...args) => fake.offsetAt(...args), ...member },
     policy: { from: 'earliest', onOutOfRange: 'fail', ...policy },
     onGap: (gap) => gaps.push(gap),
     onError: (error) => errors.push(error),

@@ -220,7 +220,7 @@ export class Session implements Client {
       },
     });
     from(this.#member.connect()).subscribe({
-      next: () => {
+      complete: () => {
         if (this.#stopped) return;
         this.#pump.start();
         this.#rangeGuard.start();

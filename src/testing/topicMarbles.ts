@@ -1,0 +1,169 @@
+import { deepStrictEqual } from 'node:assert';
+import { Observable, Subscription } from 'rxjs';
+import type { RunHelpers } from 'rxjs/testing';
+import { TestScheduler } from 'rxjs/testing';
+import { KafkaRxError, OptionError } from '../errors.js';
+import { checkOptions } from '../options.js';
+import type { Lane, Positioned } from '../position.js';
+import { LANE } from '../position.js';
+import { frameEnds } from './frames.js';
+import { eventsOf } from './marbleLine.js';
+import type { MarbleTopic, MarbleTopicOptions } from './marbleTopic.js';
+import { marbleTopic } from './marbleTopic.js';
+import { Process } from './process.js';
+
+export interface TopicMarblesOptions {
+  /** Throws if the two differ. Default: `deepStrictEqual` of Node's assert; a test runner's own shows the difference in its own way. */
+  readonly assertDeepEqual?: (actual: unknown, expected: unknown) => void;
+}
+
+/** What a test is given: RxJS's own `cold`, `hot`, `expectObservable` and so on, and these. */
+export interface TopicMarbles extends RunHelpers {
+  /** A topic: one line of letters for each partition, each letter a record that is written then. */
+  readonly topic: (records: string | readonly string[], options?: MarbleTopicOptions) => MarbleTopic;
+  /**
+   * Like `expectObservable`, and shows a record, whatever has become of its value, as its letter, an array of records as their letters (`'ab'`), and an
+   * error of kafka-rx as its `code`. Other values are shown as they are; `values` need not name letters that stand for themselves.
+   *
+   * `life` is a line of what happens to the subscription: `^` it is made, `!` it is unsubscribed from, `#` the process crashes, with everything in it that
+   * is not on disk, and `^` after that is the next process. Default `'^'`: subscribed to at once, and for ever. A test is one process.
+   */
+  readonly expectRecords: (stream$: Observable<unknown>, life?: string) => ExpectedRecords;
+}
+
+export interface ExpectedRecords {
+  readonly toBe: (marbles: string, values?: Readonly<Record<string, unknown>>, error?: unknown) => void;
+}
+
+/** A source that stands still says so after five minutes, by default. */
+const LAST_FRAME = 6 * 60_000;
+
+/**
+ * Runs a test of a stream in virtual time: records, rebalances, crashes, errors and slow disks are written in marbles.
+ *
+ * What is under test is real: the sessions, lanes, credits, checkpoints and operators that run in production. Only the broker, the group and the disk
+ * are not. One column is one millisecond; nothing sleeps, no native code is loaded, and a test takes milliseconds. It ends after six minutes of
+ * virtual time, so that a source that stands still shows its `StalledError` first.
+ *
+ * Work has to be Observables for that: promises and `setTimeout` do not know virtual time. Give your pipeline its source and its work as arguments,
+ * and the test gives it others. Retention, transactions and a second member of the group are not here: `embeddedKafka` and real brokers are for those.
+ *
+ * ```text
+ * records    ab---c-      letters as they are written
+ * assigned   ^--!--^      given, taken away; x: lost
+ * life       ^---#--^     subscribed, crashed, and started again; !: unsubscribed
+ * ```
+ *
+ * @throws what `assertDeepEqual` throws; {@link OptionError} for a wrong option, or a line that cannot be read.
+ *
+ * @example
+ * Work takes three milliseconds, and a write two.
+ * ```ts
+ * topicMarbles(({ topic, cold, expectRecords, expectObservable }) => {
+ *   const orders = topic('   a-b-----c', { writes: cold('--|') });
+ *   const result = '         ---a-b-----c';
+ *   const onDisk = '         -----a-b-----c';
+ *   expectRecords(orders.records$.pipe(delay(3), commit())).toBe(result);
+ *   expectObservable(orders.onDisk$).toBe(onDisk);
+ * });
+ * ```
+ *
+ * @example
+ * The work of `a` takes longer than that of the others. After a crash it alone comes again.
+ * ```ts
+ * topicMarbles(({ topic, cold, expectRecords, expectObservable }) => {
+ *   const orders = topic('   abc', { values: { a: 'slow' } });
+ *   const life = '           ^-----#--^';
+ *   const result = '         --bc 14ms a';
+ *   const work = mergeMap((order: KafkaRecord) => {
+ *     const charged$ = cold<never>(String(order.value) === 'slow' ? '9ms |' : '-|');
+ *     return concat(charged$, of(order));
+ *   });
+ *   expectRecords(orders.records$.pipe(work, commit()), life).toBe(result);
+ *   expectObservable(orders.onDisk$).toBe(result);
+ * });
+ * ```
+ *
+ * @example
+ * At most two records are open. A partition that is taken away is finished first, and goes on where it was when it comes back.
+ * ```ts
+ * topicMarbles(({ topic, expectRecords, expectObservable }) => {
+ *   const records = [' abc----', '-------x'];
+ *   const assigned = ['^-!---^', '^-------'];
+ *   const result = '  ---ab----cx';
+ *   const open = '    12-10-12-10';
+ *   const orders = topic(records, { assigned, maxInFlight: 2 });
+ *   expectRecords(orders.records$.pipe(delay(3), commit())).toBe(result);
+ *   expectObservable(orders.open$).toBe(open);
+ * });
+ * ```
+ */
+export function topicMarbles(test: (marbles: TopicMarbles) => void, options: TopicMarblesOptions = {}): void {
+  checkOptions('topicMarbles', options, { assertDeepEqual: 'function' });
+  const { assertDeepEqual = deepStrictEqual } = options;
+  const scheduler = new TestScheduler(assertDeepEqual);
+  scheduler.run((helpers) => {
+    scheduler.maxFrames = LAST_FRAME;
+    const letters = new WeakMap<Lane, (offset: number) => string>();
+    const frameEnds$ = frameEnds(scheduler);
+    let process = new Process(scheduler);
+    /** What the process runs. */
+    let running: Subscription[] = [];
+    const crash = (): void => {
+      process.kill();
+      process = new Process(scheduler);
+      for (const subscription of running) subscription.unsubscribe();
+      running = [];
+    };
+    const show = (value: unknown): unknown => {
+      if (isPositioned(value)) return letters.get(value[LANE])?.(value.offset) ?? value;
+      return Array.isArray(value) && value.length > 0 && value.every(isPositioned) ? value.map(show).join('') : value;
+    };
+    test({
+      ...helpers,
+      topic: (records, settings = {}) => marbleTopic({ scheduler, frameEnds$, process: () => process, letters }, records, settings),
+      expectRecords: (stream$, life = '^') => {
+        const events = eventsOf('expectRecords', life, ['^', '!', '#']);
+        const lived$ = new Observable((subscriber) => {
+          let subscription = Subscription.EMPTY;
+          const happen = (symbol: '^' | '!' | '#'): void => {
+            if (symbol === '#') crash();
+            else if (symbol === '!') subscription.unsubscribe();
+            else if (!subscription.closed)
+              throw new OptionError(`expectRecords: "${life.trim()}" has ^ where it is subscribed to already.`);
+            else {
+              subscription = stream$.subscribe({
+                next: (value) => {
+                  subscriber.next(show(value));
+                },
+                error: (error: unknown) => {
+                  subscriber.error(error instanceof KafkaRxError ? error.code : error);
+                },
+                complete: () => {
+                  subscriber.complete();
+                },
+              });
+              running.push(subscription);
+            }
+          };
+          for (const { frame, symbol } of events) {
+            scheduler.schedule(() => {
+              happen(symbol);
+            }, frame);
+          }
+        });
+        const expected = helpers.expectObservable(lived$);
+        return {
+          toBe: (marbles, values, error) => {
+            const themselves = Object.fromEntries(Array.from(marbles, (marble) => [marble, marble]));
+            expected.toBe(marbles, { ...themselves, ...values }, error);
+          },
+        };
+      },
+    });
+  });
+}
+
+function isPositioned(value: unknown): value is Positioned {
+  return typeof value === 'object' && value !== null && LANE in value;
+}
