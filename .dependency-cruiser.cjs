@@ -1,6 +1,6 @@
 /** The direction of imports: index → sources, sinks, operators → kafka → words; offsets → words. */
 const WORDS = '^src/(record|position|state|errors|events|options|topicName|assertPositioned|drain|fifo)\\.ts$';
-const KAFKA = '^src/(kafka|rdkafka|clientEvents)\\.ts$';
+const KAFKA = '^src/(kafka|rdkafka|addon|clientEvents)\\.ts$';
 const STORE_PORT = '^src/offsets/store\\.ts$';
 const OUR_CODE = '^src/';
 
@@ -33,7 +33,7 @@ module.exports = {
     room('the-store-of-the-group-knows-kafka', '^src/offsets/group\\.ts$', [KAFKA, WORDS, STORE_PORT]),
     room('the-demo-uses-the-public-surface', '^src/demo/', ['^src/index\\.ts$', '^src/testing/index\\.ts$']),
     only('who-knows-node-rdkafka', 'node-rdkafka', [
-      '^src/rdkafka\\.ts$',
+      '^src/(rdkafka|addon)\\.ts$',
       '^src/sources/(consumer|reader)\\.ts$',
       '^src/sinks/producer\\.ts$',
       '^src/testing/embedded\\.ts$',

@@ -18,7 +18,12 @@ import type { Measured, Task } from './measured.js';
 import type { Row } from './table.js';
 import { summarize, table } from './table.js';
 
-const CONTENDERS = { 'node-rdkafka': 'nodeRdkafka', 'kafka-rx': 'kafkaRx', 'kafka-rx without commit': 'kafkaRxReleased' } as const;
+const CONTENDERS = {
+  'node-rdkafka': 'nodeRdkafka',
+  'kafka-rx': 'kafkaRx',
+  'kafka-rx without commit': 'kafkaRxReleased',
+  'kafka-rx without its native reader': 'kafkaRxPlain',
+} as const;
 const PARTITIONS = 4;
 
 const { values: options } = parseArgs({

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import type { KafkaConsumer, Message, TopicPartitionOffset } from 'node-rdkafka';
+import type { KafkaConsumer, TopicPartitionOffset } from 'node-rdkafka';
 import type { ObservableInput } from 'rxjs';
 import { BrokerError, BrokerUnavailableError, OptionError, UnknownTopicError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
@@ -8,9 +8,10 @@ import { bare, nameOf } from '../position.js';
 import { forwardEvents } from '../clientEvents.js';
 import type { RdkafkaError } from '../rdkafka.js';
 import { rdkafka } from '../rdkafka.js';
+import type { ConsumerClient } from './chooseReader.js';
+import { chooseReader } from './chooseReader.js';
 import type { Reader } from './reader.js';
 import { toPosix } from './pattern.js';
-import { plainReader } from './reader.js';
 
 /** How many look-ups to wait for at a time: each holds a thread of the pool that commits run on as well. */
 export const LOOKUPS_AT_ONCE = 2;
@@ -127,10 +128,7 @@ class RdkafkaMember implements GroupMember {
       if (fac === 'FATAL') listener.onFatal(message);
     });
     forwardEvents(kafka, this.#consumer, `consumer of ${options.group}`);
-    const native = this.#consumer.getClient() as NativeConsumer;
-    this.reader = plainReader((timeoutMs, max, done) => {
-      native.consume(timeoutMs, max, done);
-    });
+    this.reader = chooseReader(kafka, this.#consumer.getClient() as ConsumerClient);
   }
 
   connect(): Promise<void> {
@@ -386,10 +384,6 @@ class RdkafkaMember implements GroupMember {
       });
     });
   }
-}
-
-interface NativeConsumer {
-  consume(timeoutMs: number, max: number, done: (error: RdkafkaError | null | undefined, messages: Message[] | undefined) => void): void;
 }
 
 function createConsumer(

@@ -7,6 +7,7 @@ import type { Demand } from './demand.js';
 import { fingerprintOf, isSame } from './fingerprint.js';
 import type { PartitionLane } from './lane.js';
 import type { Batch, ReadError, Reader } from './reader.js';
+import { BATCH_BYTES } from './reader.js';
 
 /** What a pump moves records between. */
 export interface PumpOptions {
@@ -31,8 +32,6 @@ export interface PumpOptions {
 
 /** A larger batch gains nothing and holds the event loop longer. */
 const BATCH_RECORDS = 1_000;
-/** What one batch may hold; records wait in the client's own bounded buffer until they are asked for. */
-const BATCH_BYTES = 4 * 1024 * 1024;
 /** How long a read waits for the first record. It holds a thread of the pool that long, and a rebalance waits for it. */
 const WAIT_MS = 100;
 /** How often to poll while out of credit: it keeps the membership, and lets rebalances through. */
@@ -178,12 +177,11 @@ export class Pump {
     this.#gathered = false;
     this.#reading = true;
     this.#options.reader.read(max, waitMs, (error, batch) => {
-      // Before the read counts as done: what comes back here must not start the next one at once.
-      if (error !== undefined && !this.#stopped) this.#options.onError(error);
+      if (error !== undefined) this.#takeFailed(error, batch);
       this.#reading = false;
       const waiting = this.#afterRead;
       this.#afterRead = [];
-      if (!this.#stopped) {
+      if (error === undefined && !this.#stopped) {
         // Whoever waits for this read must not get the next one's records as well.
         if (waiting.length === 0) this.#readAhead(batch.length);
         this.#take(batch);
@@ -191,6 +189,13 @@ export class Pump {
       for (const callback of waiting) callback();
       this.poke();
     });
+  }
+
+  /** Before the read counts as done: what comes back here must not start the next one at once. */
+  #takeFailed(error: ReadError, batch: Batch): void {
+    // First what came before the error: if that ends the stream, the next one does not have to meet it without having got any further.
+    if (!this.#stopped) this.#take(batch);
+    if (!this.#stopped) this.#options.onError(error);
   }
 
   /** Lets the client gather the next batch while this one is emitted, if there is credit for both, and it is known how large records are. */

@@ -18,12 +18,12 @@ export interface Batch {
 export interface Reader {
   /**
    * Reads what is there, at most `max` records; if nothing is, waits up to `waitMs` for the first.
-   * One read at a time: the next may start when `done` is called, which is always later.
+   * One read at a time: the next may start when `done` is called, which is always later. An error came after the records of its batch.
    */
   read(max: number, waitMs: number, done: (error: ReadError | undefined, batch: Batch) => void): void;
 }
 
-/** An error that a read met in place of records. */
+/** An error that a read met, in place of records or after them. */
 export interface ReadError {
   /** librdkafka's code. */
   readonly code: number;
@@ -36,6 +36,9 @@ export type Consume = (
   max: number,
   done: (error: ReadError | undefined | null, messages: Message[] | undefined) => void,
 ) => void;
+
+/** What one batch may hold; records wait in the client's own bounded buffer until they are asked for. */
+export const BATCH_BYTES = 4 * 1024 * 1024;
 
 export const EMPTY_BATCH: Batch = {
   length: 0,
@@ -115,7 +118,7 @@ class MessageBatch implements Batch {
   }
 }
 
-const NO_HEADERS: Headers = Object.freeze([]);
+export const NO_HEADERS: Headers = Object.freeze([]);
 
 function toHeaders(headers: MessageHeader[]): Headers {
   return headers.map(headerOf);

@@ -1,0 +1,45 @@
+import { addon, isConsumer } from '../addon.js';
+import type { Kafka } from '../kafka.js';
+import { nativeReader } from './nativeReader.js';
+import type { Consume, Reader } from './reader.js';
+import { plainReader } from './reader.js';
+
+/** The C++ object behind a consumer of node-rdkafka. */
+export interface ConsumerClient {
+  consume: Consume;
+}
+
+/** The clusters that were told already. */
+const told = new WeakSet<Kafka>();
+
+/** The fastest reader that there is for this consumer. Where it is the plain one, the cluster's events say why, once; unless it was asked for. */
+export function chooseReader(kafka: Kafka, client: ConsumerClient): Reader {
+  const plain = plainReader((timeoutMs, max, done) => {
+    client.consume(timeoutMs, max, done);
+  });
+  if (process.env['KAFKA_RX_READER'] === 'plain') return plain;
+  const found = addon();
+  if ('addon' in found) {
+    const { addon: native } = found;
+    if (isConsumer(client) && native.accepts(client)) {
+      return nativeReader((maxRecords, maxBytes, waitMs, done) => {
+        native.read(client, maxRecords, maxBytes, waitMs, done);
+      });
+    }
+    tell(kafka, "the consumer is not node-rdkafka's own");
+  } else {
+    tell(kafka, found.reason);
+  }
+  return plain;
+}
+
+function tell(kafka: Kafka, reason: string): void {
+  if (told.has(kafka)) return;
+  told.add(kafka);
+  kafka.emit({
+    type: 'notice',
+    message:
+      `records are read through node-rdkafka's own \`consume\`, which is slower: the native reader cannot be used (${reason}). ` +
+      '`npm rebuild kafka-rx` builds it again.',
+  });
+}
