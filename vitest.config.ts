@@ -27,6 +27,18 @@ export default defineConfig({
           hookTimeout: PATIENCE_MS,
         },
       },
+      {
+        extends: true,
+        test: {
+          // The promises hold where the native reader could not be built, too.
+          name: 'plain',
+          include: ['test/promises/**/*.test.ts'],
+          env: { KAFKA_RX_READER: 'plain' },
+          globalSetup: './test/support/globalSetup.ts',
+          testTimeout: PATIENCE_MS,
+          hookTimeout: PATIENCE_MS,
+        },
+      },
     ],
   },
 });

@@ -14,7 +14,7 @@
  * between them, out of order.
  *
  * Memory. Of each message everything is copied once, into `bytes`; then librdkafka gets it back. Both blocks are malloc'ed by the worker and
- * belong to their ArrayBuffers, which V8 counts as external memory and frees, on any of its threads, when the last view of them is gone.
+ * belong to their Buffers; the main thread counts them for V8 as external memory, and frees them when the last view of them is gone.
  *
  * It reads with rd_kafka_consumer_poll, message by message. rd_kafka_consume_batch_queue would be a little faster, and loses records: it puts
  * the position one past each row, also past one that only says that the partition has ended (librdkafka #4844).
@@ -81,7 +81,7 @@ struct Free {
   void operator()(void* block) const { std::free(block); }
 };
 
-/* A block of memory that becomes an ArrayBuffer. */
+/* A block of memory that becomes a Buffer. */
 class Block {
  public:
   bool Allocate(size_t size) {
@@ -92,14 +92,18 @@ class Block {
 
   char* data() const { return static_cast<char*>(data_.get()); }
 
-  v8::Local<v8::ArrayBuffer> ToArrayBuffer() {
-    // A deleter of its own: memory of an empty one is not counted.
-    auto store = v8::ArrayBuffer::NewBackingStore(
-        data_.release(), size_, [](void* data, size_t, void*) { std::free(data); }, nullptr);
-    return v8::ArrayBuffer::New(v8::Isolate::GetCurrent(), std::move(store));
+  v8::Local<v8::Object> ToBuffer() {
+    // V8 cannot see this memory: it would put off collecting the little objects that hold all of it.
+    Nan::AdjustExternalMemory(static_cast<int>(size_));
+    return Nan::NewBuffer(static_cast<char*>(data_.release()), size_, Release, reinterpret_cast<void*>(size_)).ToLocalChecked();
   }
 
  private:
+  static void Release(char* data, void* size) {
+    Nan::AdjustExternalMemory(-static_cast<int>(reinterpret_cast<uintptr_t>(size)));
+    std::free(data);
+  }
+
   std::unique_ptr<void, Free> data_;
   size_t size_ = 0;
 };
@@ -172,8 +176,8 @@ class Read : public Nan::AsyncWorker {
 
   void HandleOKCallback() override {
     Nan::HandleScope scope;
-    v8::Local<v8::Value> argv[] = {Nan::New(static_cast<uint32_t>(packed_)), texts_.ToArray(), columns_.ToArrayBuffer(),
-                                   bytes_.ToArrayBuffer()};
+    v8::Local<v8::Value> argv[] = {Nan::New(static_cast<uint32_t>(packed_)), texts_.ToArray(), columns_.ToBuffer(),
+                                   bytes_.ToBuffer()};
     callback->Call(4, argv, async_resource);
   }
 
@@ -188,7 +192,8 @@ class Read : public Nan::AsyncWorker {
       if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         bytes += AddRecord(std::move(message));
       } else {
-        AddError(code, rd_kafka_message_errstr(message.get()), std::move(message));
+        std::string_view text(rd_kafka_message_errstr(message.get()));
+        AddError(code, text, std::move(message));
         // Whoever reads must get to know it before what comes after.
         if (code != RD_KAFKA_RESP_ERR__PARTITION_EOF) return;
       }

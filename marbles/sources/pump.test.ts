@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { Observable } from 'rxjs';
-import { asyncScheduler, delay, delayWhen, map, merge, mergeMap, of, share, tap, timer } from 'rxjs';
+import { asyncScheduler, delay, delayWhen, map, merge, mergeMap, of, share, take, tap, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { commit } from '../../src/operators/commit.js';
 import type { KafkaRecord } from '../../src/record.js';
@@ -323,6 +323,41 @@ describe('Pump', () => {
       expectObservable(values$, unsub).toBe(values);
       flush();
       expect(errors).toEqual([{ code: -195, message: 'transport' }]);
+    }),
+  );
+
+  it(
+    'emits the records that came before an error, and then hands it on',
+    inVirtualTime(({ expectObservable, flush }) => {
+      const kafka = source();
+      const reader = log(rowsOf('ab'));
+      const { values$, errors } = pumping(kafka, reader, [kafka.lane()]);
+      const unsub = ' -----!';
+      const values = '-(ab)';
+      const before: number[] = [];
+
+      reader.endNext({ code: -195, message: 'transport' });
+      expectObservable(values$.pipe(tap(() => before.push(errors.length))), unsub).toBe(values);
+      flush();
+      expect(before).toEqual([0, 0]);
+      expect(errors).toEqual([{ code: -195, message: 'transport' }]);
+      // And reads on.
+      expect(reader.readAt).toEqual([0, 1]);
+    }),
+  );
+
+  it(
+    'does not hand on an error to whoever has left at a record before it',
+    inVirtualTime(({ expectObservable, flush }) => {
+      const kafka = source();
+      const reader = log(rowsOf('ab'));
+      const { values$, errors } = pumping(kafka, reader, [kafka.lane()]);
+      const values = '-(a|)';
+
+      reader.endNext({ code: -195, message: 'transport' });
+      expectObservable(values$.pipe(take(1))).toBe(values);
+      flush();
+      expect(errors).toEqual([]);
     }),
   );
 

@@ -24,6 +24,8 @@ export interface Log extends Reader {
   readonly append: (...rows: readonly Row[]) => void;
   /** The next read brings this in place of records. */
   readonly failNext: (error: ReadError) => void;
+  /** The next read brings this after its records. */
+  readonly endNext: (error: ReadError) => void;
 }
 
 export interface LogSettings {
@@ -38,6 +40,7 @@ export function log(rows: readonly Row[], { readMs = () => 1 }: LogSettings = {}
   let inFlight = 0;
   let most = 0;
   let failure: ReadError | undefined;
+  let end: ReadError | undefined;
   return {
     reads$: reads$.asObservable(),
     readAt,
@@ -45,6 +48,9 @@ export function log(rows: readonly Row[], { readMs = () => 1 }: LogSettings = {}
     append: (...more) => waiting.push(...more),
     failNext: (error) => {
       failure = error;
+    },
+    endNext: (error) => {
+      end = error;
     },
     read(max, waitMs, done) {
       reads$.next(String(max));
@@ -55,8 +61,9 @@ export function log(rows: readonly Row[], { readMs = () => 1 }: LogSettings = {}
         () => {
           inFlight -= 1;
           const error = failure;
-          failure = undefined;
-          done(error, error === undefined && waiting.length > 0 ? batchOf(waiting.splice(0, max)) : EMPTY_BATCH);
+          const after = end;
+          failure = end = undefined;
+          done(error ?? after, error === undefined && waiting.length > 0 ? batchOf(waiting.splice(0, max)) : EMPTY_BATCH);
         },
         waiting.length > 0 ? readMs() : waitMs,
       );

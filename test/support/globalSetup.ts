@@ -12,15 +12,16 @@ declare module 'vitest' {
   }
 }
 
-/** Compiles the programs that tests run as processes of their own, and starts one broker for all tests. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+/** Compiles the programs that tests run as processes of their own, and starts one broker for all tests, whatever projects they are of. */
+export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  if ('brokers' in project.getProvidedContext()) return undefined;
   const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
   // Types are checked elsewhere; one that is wrong in another file need not stop these tests.
   execFileSync(process.execPath, [tsc, '--noCheck', '--incremental', 'false'], { stdio: 'inherit' });
   // On a build server an embedded cluster in place of a real one would be a green light for what was never tested.
   const broker = await startBroker({ requireReal: process.env['CI'] !== undefined && process.env['CI'] !== 'false' });
   process.stdout.write(`\nThese tests run on ${broker.description}.\n`);
-  project.provide('brokers', broker.brokers);
-  project.provide('brokerKind', broker.kind);
+  project.vitest.provide('brokers', broker.brokers);
+  project.vitest.provide('brokerKind', broker.kind);
   return () => broker.close();
 }
