@@ -38,7 +38,7 @@ module.exports = {
       '^src/sinks/producer\\.ts$',
       '^src/testing/embedded\\.ts$',
     ]),
-    only('who-knows-lmdb', 'lmdb', ['^src/offsets/lmdb\\.ts$']),
+    only('who-knows-lmdb', 'lmdb', ['^src/offsets/environment\\.ts$']),
     {
       name: 'operators-stand-alone',
       comment: 'One operator per file, and none is built on another.',

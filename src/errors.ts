@@ -102,12 +102,12 @@ export class NoStoredOffsetError extends KafkaRxError {
   }
 }
 
-/** The store's directory cannot be used: missing, not writable, not a directory. */
+/** The store's directory cannot be used: missing, not writable, not a directory. Retriable if its disk is full. */
 export class StoreUnavailableError extends KafkaRxError {
   readonly path: string;
 
-  constructor(message: string, options: { path: string; cause?: unknown }) {
-    super(message, { code: 'STORE_UNAVAILABLE', cause: options.cause });
+  constructor(message: string, options: { path: string; retriable?: boolean; cause?: unknown }) {
+    super(message, { code: 'STORE_UNAVAILABLE', retriable: options.retriable ?? false, cause: options.cause });
     this.path = options.path;
   }
 }
@@ -152,9 +152,12 @@ export class StoreFormatError extends KafkaRxError {
   }
 }
 
-/** A write to the store failed or never ended; whether it is on disk is unknown until the store is opened again. */
+/**
+ * A write to the store failed or never ended; whether it is on disk is unknown until the store is opened again. Retriable if the disk was full:
+ * then nothing was written, and the same store takes the next write.
+ */
 export class StoreFailedError extends KafkaRxError {
-  constructor(message: string, options: { cause?: unknown } = {}) {
+  constructor(message: string, options: { retriable?: boolean; cause?: unknown } = {}) {
     super(message, { code: 'STORE_FAILED', ...options });
   }
 }

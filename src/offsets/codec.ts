@@ -24,9 +24,9 @@ export class CodecError extends Error {
 export type CheckpointBody = Omit<Checkpoint, 'topic' | 'partition'>;
 
 export function encodeCheckpoint({ epoch, frontier, runs, metadata, fingerprint }: CheckpointBody): Buffer {
-  const text = Buffer.from(metadata);
+  const textBytes = Buffer.byteLength(metadata);
   // A varint of a number below 2^53 takes 8 bytes at most.
-  const buffer = Buffer.allocUnsafe(1 + 8 * (7 + runs.length) + text.length + 4);
+  const buffer = Buffer.allocUnsafe(1 + 8 * (7 + runs.length) + textBytes + 4);
   let at = buffer.writeUInt8(VERSION, 0);
   at = writeVarint(buffer, epoch, at);
   at = writeVarint(buffer, frontier, at);
@@ -40,8 +40,8 @@ export function encodeCheckpoint({ epoch, frontier, runs, metadata, fingerprint 
     end = to;
   }
   if (!Number.isSafeInteger(end)) throw new RangeError(`${end} is no offset`);
-  at = writeVarint(buffer, text.length, at);
-  at += text.copy(buffer, at);
+  at = writeVarint(buffer, textBytes, at);
+  at += buffer.write(metadata, at);
   if (fingerprint !== undefined) {
     at = writeVarint(buffer, fingerprint.offset, at);
     at = writeVarint(buffer, fingerprint.timestamp + 1, at);

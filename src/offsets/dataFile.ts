@@ -1,29 +1,17 @@
-import { closeSync, existsSync, fdatasync, fstatSync, fsyncSync, openSync, readSync, statSync, write, writeFileSync } from 'node:fs';
+import { closeSync, fdatasync, fstatSync, fsyncSync, openSync, readSync, statSync, write, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
-import type { StoreUnavailableError } from '../errors.js';
 import { StoreCorruptError, StoreLostError } from '../errors.js';
-import { freeBytes, unavailable } from './directory.js';
+import { freeBytes, isFull } from './directory.js';
 import type { ManifestFile } from './manifest.js';
 import { checkManifest } from './manifest.js';
 import type { Meta } from './pages.js';
 import { newest, readMetas } from './pages.js';
+import type { Room } from './room.js';
+import { PRESIZED_BYTES, bytesBeyond } from './room.js';
 import type { Visit } from './structure.js';
 import { Damage, checkStructure } from './structure.js';
-
-/** So much space is filled before the first use that ordinary offsets never need the disk to have more. */
-const PRESIZED_BYTES = 1024 * 1024;
-/** LMDB makes its lock file with a hole and writes to it through a map: on a full disk that would end the process. */
-const LOCK_FILE_BYTES = 8_272;
-/** The manifest, the lock, and what else is written when a store is opened. */
-const OPENING_BYTES = 128 * 1024;
-
-/** What a transaction may write: to so many places, so many bytes in all. */
-export interface Room {
-  readonly puts: number;
-  readonly bytes: number;
-}
 
 const writeAsync = promisify(write);
 const syncAsync = promisify(fdatasync);
@@ -37,12 +25,17 @@ export class DataFile {
   readonly #path: string;
   readonly #file: number;
   readonly #inode: number;
+  /** As of the last look. */
+  #size: number;
+  #meta: Meta | undefined;
 
   constructor(directory: string) {
     this.#directory = directory;
     this.#path = join(directory, 'data.mdb');
     this.#file = openSync(this.#path, 'r+');
-    this.#inode = fstatSync(this.#file).ino;
+    const { ino, size } = fstatSync(this.#file);
+    this.#inode = ino;
+    this.#size = size;
   }
 
   close(): void {
@@ -92,18 +85,21 @@ export class DataFile {
   }
 
   /**
-   * Throws unless the file still has its name and its pages. What is written to one that was deleted is lost, and to read one that was
-   * cut off ends the process.
+   * Answers LMDB's last transaction. Throws unless the file still has its name and its pages: what is written to one that was deleted is lost,
+   * and to read one that was cut off ends the process.
    */
-  assertThere(): void {
+  look(): number {
     const found = statSync(this.#path, { throwIfNoEntry: false });
     if (found?.ino !== this.#inode)
       throw new StoreLostError(
         `${this.#directory}: data.mdb was ${found === undefined ? 'deleted' : 'replaced'} while it was open. What was written since is not remembered: restore the directory, then restart.`,
         { path: this.#directory },
       );
-    const { lastPage, pageBytes } = this.meta();
+    this.#size = found.size;
+    this.#meta = this.meta();
+    const { lastPage, pageBytes, transaction } = this.#meta;
     if (found.size < (lastPage + 1) * pageBytes) throw this.#damaged('was cut off while it was open');
+    return transaction;
   }
 
   /** Fills the file up with zeros that are on disk: LMDB must never be the one to find out that the disk is full. */
@@ -120,42 +116,38 @@ export class DataFile {
   }
 
   /**
-   * Sees that there is room for a transaction. If there is none, answers why.
+   * Sees that there is room for a transaction, as the file was at the last look. If there is none, answers why.
    *
    * Room is in the file, filled with zeros; and on the disk, for there are file systems that write nothing to where it stood.
    */
   async makeRoom(room: Room): Promise<string | undefined> {
     if (room.puts === 0) return undefined;
-    // To fill up a file that was cut off would hide that it was.
-    this.assertThere();
-    const { need, missing, size } = this.#room(room);
+    const { need, missing } = this.#room(room);
     const free = freeBytes(this.#directory);
     const growth = missing > 0 ? missing + PRESIZED_BYTES : 0;
     if (free < need + growth) return `${need + growth} bytes are needed, ${free} are free`;
+    if (growth === 0) return undefined;
     try {
-      const zeros = Buffer.alloc(growth === 0 ? 0 : PRESIZED_BYTES);
-      for (let at = size; at < size + growth;)
-        at += (await writeAsync(this.#file, zeros, 0, Math.min(zeros.length, size + growth - at), at)).bytesWritten;
-      if (growth > 0) await syncAsync(this.#file);
+      const zeros = Buffer.alloc(PRESIZED_BYTES);
+      for (const end = this.#size + growth; this.#size < end;)
+        this.#size += (await writeAsync(this.#file, zeros, 0, Math.min(zeros.length, end - this.#size), this.#size)).bytesWritten;
+      await syncAsync(this.#file);
       return undefined;
     } catch (error) {
-      const { code = '' } = error as NodeJS.ErrnoException;
-      if (!FULL.has(code)) throw error;
-      return `${growth} bytes are needed (${code})`;
+      if (!isFull(error)) throw error;
+      return `${growth} bytes are needed (${String((error as NodeJS.ErrnoException).code)})`;
     }
   }
 
-  /** Whether there is room in the file already. */
+  /** Whether there is room in the file already, as it was at the last look. */
   hasRoom(room: Room): boolean {
     return this.#room(room).missing <= 0;
   }
 
-  #room({ puts, bytes }: Room): { readonly need: number; readonly missing: number; readonly size: number } {
-    const { lastPage, pageBytes } = this.meta();
-    // A put writes its path through the tree anew, at most every page there is; new pages may be half full.
-    const need = 2 * bytes + pageBytes * (64 + 2 * puts + Math.min(8 * puts, lastPage));
-    const { size } = fstatSync(this.#file);
-    return { need, missing: (lastPage + 1) * pageBytes + need - size, size };
+  #room(room: Room): { readonly need: number; readonly missing: number } {
+    const { lastPage, pageBytes } = (this.#meta ??= this.meta());
+    const need = bytesBeyond(lastPage, pageBytes, room);
+    return { need, missing: (lastPage + 1) * pageBytes + need - this.#size };
   }
 
   notAsClosed(): StoreCorruptError {
@@ -170,22 +162,7 @@ export class DataFile {
   }
 }
 
-const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-
 /** The size of the data, or `undefined` if there is none. */
 export function dataBytes(directory: string): number | undefined {
   return statSync(join(directory, 'data.mdb'), { throwIfNoEntry: false })?.size;
-}
-
-/** Throws unless there is room to open a store; and for the lock, which LMDB must not find out by itself. */
-export function makeRoomToOpen(directory: string, isNew: boolean): void {
-  const need = OPENING_BYTES + (isNew ? 2 * PRESIZED_BYTES : 0);
-  const free = freeBytes(directory);
-  if (free < need) throw full(directory, `${need} bytes are needed, ${free} are free`);
-  const lock = join(directory, 'lock.mdb');
-  if (!existsSync(lock) || statSync(lock).size < LOCK_FILE_BYTES) writeFileSync(lock, Buffer.alloc(LOCK_FILE_BYTES), { mode: 0o600 });
-}
-
-function full(directory: string, reason: string): StoreUnavailableError {
-  return unavailable(directory, `the disk is full, ${reason}`);
 }

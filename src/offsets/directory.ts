@@ -50,9 +50,23 @@ export function freeBytes(path: string): number {
   return bsize * (process.getuid?.() === 0 ? bfree : bavail);
 }
 
+/** What says that the disk has no more room. */
+const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+export function isFull(error: unknown): boolean {
+  return FULL.has((Object(error) as { code?: unknown }).code);
+}
+
 export function unavailable(path: string, reason: string, cause?: unknown): StoreUnavailableError {
   return new StoreUnavailableError(
     `the offset store ${path} cannot be used: ${reason}. Choose a directory on a local disk that this user may write to.`,
-    { path, cause },
+    { path, cause, retriable: isFull(cause) },
+  );
+}
+
+export function fullDisk(path: string, reason: string): StoreUnavailableError {
+  return new StoreUnavailableError(
+    `the offset store ${path} cannot be used: the disk is full, ${reason}. Make room, or choose a directory on another disk.`,
+    { path, retriable: true },
   );
 }

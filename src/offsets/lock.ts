@@ -38,7 +38,7 @@ export function lock(directory: string): () => Promise<void> {
     bind(server, directory, at(draft));
     const mine = succeed(directory, draft, at);
     chmodSync(join(directory, socketName(mine)), 0o600);
-    writeFileSync(join(directory, PID_FILE), `${process.pid}\n`, { mode: 0o600 });
+    writeFileSync(join(directory, PID_FILE), `${mine} ${process.pid}\n`, { mode: 0o600 });
     tidy(directory, mine);
   } catch (error) {
     void unlock();
@@ -47,6 +47,7 @@ export function lock(directory: string): () => Promise<void> {
   return unlock;
 }
 
+/** Holds the number of an owner and of its process. */
 const PID_FILE = 'owner.pid';
 const SOCKET = /^owner\.(\d+)\.sock$/;
 const DRAFT = /^owner\.\w+\.draft$/;
@@ -137,15 +138,21 @@ function unlockable(directory: string, reason: string, cause?: unknown): StoreUn
 }
 
 function locked(directory: string): StoreLockedError {
-  let owner = 'another process';
-  try {
-    const pid = readFileSync(join(directory, PID_FILE), 'utf8').trim();
-    owner = pid === String(process.pid) ? 'this process itself' : `process ${pid}`;
-  } catch {
-    // The owner has not written its number yet.
-  }
   return new StoreLockedError(
-    `the offset store ${directory} is in use by ${owner}: close that one first, or open another directory. One store has one owner; share the opened store within a process.`,
+    `the offset store ${directory} is in use by ${nameOfOwner(directory)}: close that one first, or open another directory. One store has one owner; share the opened store within a process.`,
     { path: directory },
   );
+}
+
+/** The file may still be that of the owner before, or half written. */
+function nameOfOwner(directory: string): string {
+  let text = '';
+  try {
+    text = readFileSync(join(directory, PID_FILE), 'utf8');
+  } catch {
+    // No owner has ever come so far.
+  }
+  const [, number, pid] = /^(\d+) (\d+)\n$/.exec(text) ?? [];
+  if (pid === undefined || Number(number) !== lastOwner(directory)) return 'another process';
+  return pid === String(process.pid) ? 'this process itself' : `process ${pid}`;
 }

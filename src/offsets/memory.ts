@@ -85,7 +85,7 @@ class MemoryOffsets implements OffsetStore {
     const refused = checkpoints.filter((checkpoint) => {
       const entry = this.#entry(group, checkpoint);
       if (entry.epoch !== checkpoint.epoch) return true;
-      if (direction === 'forward') assertForward(taken.get(entry) ?? entry.checkpoint, checkpoint);
+      if (direction === 'forward') assertForward((taken.get(entry) ?? entry.checkpoint)?.frontier, checkpoint);
       taken.set(entry, checkpoint);
       return false;
     });

@@ -27,23 +27,29 @@ export interface Tree {
 export const HEAD_BYTES = 24;
 export const TREE_BYTES = 48;
 const META_BYTES = 168;
+/** Read into, and left again. */
+const META = Buffer.alloc(META_BYTES);
 const META_FLAG = 8;
 const LMDB_MAGIC = 0xbeefc0de;
 const LMDB_VERSION = 2;
 
 /** A tree as it stands in a meta page, or in the place of a table's value. */
 export function readTree(bytes: Buffer, at: number): Tree {
-  const root = bytes.readBigUInt64LE(at + 40);
-  const number = (offset: number): number => Number(bytes.readBigUInt64LE(at + offset));
+  const isEmpty = bytes.readUInt32LE(at + 40) === 0xffff_ffff && bytes.readUInt32LE(at + 44) === 0xffff_ffff;
   return {
     flags: bytes.readUInt16LE(at + 4),
     depth: bytes.readUInt16LE(at + 6),
-    branchPages: number(8),
-    leafPages: number(16),
-    overflowPages: number(24),
-    entries: number(32),
-    root: root === 0xffff_ffff_ffff_ffffn ? undefined : Number(root),
+    branchPages: readNumber(bytes, at + 8),
+    leafPages: readNumber(bytes, at + 16),
+    overflowPages: readNumber(bytes, at + 24),
+    entries: readNumber(bytes, at + 32),
+    root: isEmpty ? undefined : readNumber(bytes, at + 40),
   };
+}
+
+/** Without a bigint on the way: every commit reads some twenty of them. */
+function readNumber(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32;
 }
 
 /** Both meta pages, or nothing if the file does not begin with them. */
@@ -59,17 +65,17 @@ export function newest([first, second]: readonly [Meta, Meta]): Meta {
 }
 
 function readMeta(file: number, at: number): Meta | undefined {
-  const bytes = Buffer.alloc(META_BYTES);
+  const bytes = META;
   if (readSync(file, bytes, 0, META_BYTES, at) < META_BYTES) return undefined;
   const isMeta = bytes.readUInt16LE(18) === META_FLAG && bytes.readUInt32LE(24) === LMDB_MAGIC && bytes.readUInt32LE(28) === LMDB_VERSION;
   const pageBytes = bytes.readUInt32LE(48);
   if (!isMeta || pageBytes < 512 || pageBytes > 65_536 || (pageBytes & (pageBytes - 1)) !== 0) return undefined;
   return {
     pageBytes,
-    mapBytes: Number(bytes.readBigUInt64LE(40)),
+    mapBytes: readNumber(bytes, 40),
     free: readTree(bytes, 48),
     main: readTree(bytes, 96),
-    lastPage: Number(bytes.readBigUInt64LE(144)),
-    transaction: Number(bytes.readBigUInt64LE(152)),
+    lastPage: readNumber(bytes, 144),
+    transaction: readNumber(bytes, 152),
   };
 }

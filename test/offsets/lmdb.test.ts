@@ -406,6 +406,27 @@ describe('the lock', () => {
     for (const one of asked) one.destroy();
   });
 
+  it('names nobody but its owner: neither who had it before, nor a number that is half written', { timeout: 120_000 }, async () => {
+    const named = new Set<string>();
+    for (let call = 1, paused = true; paused && call < MANY_CALLS; call += 1) {
+      const path = join(folder, `offsets ${call}`);
+      const before = new StoreProcess();
+      await before.ask({ do: 'open', directory: path });
+      await before.signal('SIGKILL');
+      const owner = await openAndPause(path, call);
+      try {
+        await openOffsets(path).close();
+      } catch (error) {
+        const [, name = ''] = /is in use by (.*): close that one first/.exec((error as Error).message) ?? [];
+        named.add(name.replace(String(owner.pid), 'the owner').replace(String(before.pid), 'the owner before'));
+      }
+      const report = await owner.goOn();
+      if ('value' in report) paused = report.value === 'opened';
+      await owner.end();
+    }
+    expect(named).toEqual(new Set(['another process', 'process the owner']));
+  });
+
   it('is taken over from an owner that was killed, in this process and in others', async () => {
     const owner = new StoreProcess();
     await owner.ask({ do: 'open', directory });
@@ -505,16 +526,59 @@ describe('a crash', () => {
     }
   });
 
-  it('in which LMDB made its file, but nothing of ours in it, leaves one that can be opened', async () => {
+  it('before LMDB made anything of its file leaves one that can be opened', async () => {
     mkdirSync(directory);
     writeFileSync(file('data.mdb'), '');
     await filled();
     expect(await remembered()).toEqual([KEPT]);
+  });
+});
 
-    const other = join(folder, 'other');
-    await lmdb.open({ path: other, noSubdir: false, maxDbs: 8 }).close();
-    await filled(other);
-    expect(await remembered(other)).toEqual([KEPT]);
+describe('the data of another program', () => {
+  type Tables = (root: lmdb.RootDatabase) => Promise<unknown>;
+
+  it.each<[string, Tables]>([
+    ['has nothing in it', () => Promise.resolve()],
+    [
+      'is no LMDB',
+      async (root) => {
+        await root.put('a', 1);
+        writeFileSync(file('data.mdb'), 'mail'.repeat(10_000));
+      },
+    ],
+    ['has no tables', (root) => root.put('a', 1)],
+    ['has a table of its own', (root) => root.openDB({ name: 'mails' }).put('a', 1)],
+    ['has tables with the names of ours', (root) => Promise.all(['meta', 'state'].map((name) => root.openDB({ name }).put('a', 1)))],
+    ['has a table with the name of ours, and nothing in it', (root) => Promise.resolve(root.openDB({ name: 'meta' }))],
+    [
+      'has a table with several values under a key',
+      (root) => root.openDB({ name: 'epochs', dupSort: true, encoding: 'ordered-binary' }).put('a', 1),
+    ],
+  ])('is refused, and left as it is: it %s', async (_, fill) => {
+    const root = lmdb.open({ path: directory, noSubdir: false, maxDbs: 8 } as lmdb.RootDatabaseOptionsWithPath);
+    await fill(root);
+    await root.close();
+    // Theirs is smaller than the one we would make.
+    truncateSync(file('lock.mdb'), 8_192);
+    const before = ['data.mdb', 'lock.mdb'].map((name) => readFileSync(file(name)));
+
+    expect(() => openOffsets(directory)).toThrow(
+      expect.objectContaining({ name: 'StoreFormatError', code: 'STORE_FORMAT', path: directory, message: foreign }),
+    );
+
+    expect(['data.mdb', 'lock.mdb'].map((name) => readFileSync(file(name)))).toEqual(before);
+    expect(existsSync(file('manifest.json'))).toBe(false);
+  });
+
+  const foreign = expect.stringMatching(
+    /has no manifest\.json, and its data\.mdb is none of ours: choose a directory of its own for the offsets/,
+  ) as string;
+
+  it('is not what a store has whose manifest file alone is gone', async () => {
+    await filled();
+    rmSync(file('manifest.json'));
+    expect(await remembered()).toEqual([KEPT]);
+    expect(existsSync(file('manifest.json'))).toBe(true);
   });
 });
 
@@ -807,6 +871,25 @@ describe('a write that never ends', () => {
     await expect(the(store.write(GROUP, [KEPT]))).rejects.toMatchObject(failed);
     await store.close();
     await disk.signal('SIGKILL');
+  });
+
+  it('keeps the directory locked after it was given up and the store was closed, until it has ended after all', async () => {
+    const store = open(directory, { commitTimeoutMs: 300 });
+    await the(store.claim(GROUP, ORDERS));
+    const [disk, next] = [new StoreProcess(), new StoreProcess()];
+    await disk.ask({ do: 'hold the disk', directory });
+    await expect(the(store.write(GROUP, [KEPT]))).rejects.toMatchObject({ name: 'StoreFailedError', retriable: false });
+    await store.close();
+
+    expect(() => openOffsets(directory)).toThrow(refusal('StoreLockedError', /in use by this process itself/));
+    expect(await next.ask({ do: 'open', directory })).toEqual({ error: refusal('StoreLockedError', /in use by process/) });
+
+    await disk.signal('SIGKILL');
+    await vi.waitFor(async () => {
+      expect(await next.ask({ do: 'open', directory })).toEqual({ value: 'opened' });
+    }, 30_000);
+    // It came late, but before the next owner.
+    expect(await next.ask({ do: 'list', group: GROUP })).toEqual({ value: [KEPT] });
   });
 });
 

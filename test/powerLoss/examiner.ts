@@ -10,6 +10,7 @@ async function examine(directory: string): Promise<Findings> {
     const list = (): Promise<readonly Checkpoint[]> => offsets.list(GROUP) as Promise<readonly Checkpoint[]>;
     const checkpoints = await list();
     const state = offsets.state<[number, string]>('last write').entries();
+    if (state.some(([, [, text]]) => !/^s*$/.test(text))) throw new Error('a state that nobody has written');
     const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ topic: `topic ${partition % 3}`, partition }));
     const claims = await (offsets.claim(GROUP, partitions) as Promise<readonly Claim[]>);
     // A claim writes. What it writes onto must have been free.

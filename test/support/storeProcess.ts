@@ -80,11 +80,15 @@ export async function openAndDie(directory: string, call: number): Promise<Repor
 }
 
 /** A process that opens a store and stands still right before a certain call to the file system, until `goOn`. */
-export async function openAndPause(directory: string, call: number): Promise<{ goOn: () => Promise<Report>; end: () => Promise<void> }> {
+export async function openAndPause(
+  directory: string,
+  call: number,
+): Promise<{ readonly pid: number; goOn: () => Promise<Report>; end: () => Promise<void> }> {
   const child = program('storeOpener', [directory, 'SIGSTOP', String(call)]);
   const said = hear(child);
   await Promise.race([said, stopped(child.pid as number)]);
   return {
+    pid: child.pid as number,
     goOn: () => {
       child.kill('SIGCONT');
       return said;
