@@ -156,7 +156,7 @@ describe('a partition', () => {
       const assigned = '            ^-!---^';
       const result = '              -----a-----a';
       const onDisk = '              -----------a';
-      const events = '              a---r-a';
+      const events = '              a---r-a 998ms l';
 
       const orders = topic('a', { assigned, drainTimeoutMs: 2 });
       expectRecords(orders.records$.pipe(delay(5), commit())).toBe(result);
@@ -173,7 +173,7 @@ describe('a partition', () => {
       const result = '              ----ax-x-------a';
       const onDisk = '              -------x-------a';
       const open = '                12-1---0---1---0';
-      const events = '              a--(ela)---a';
+      const events = '              a--(ela)---a 992ms l';
 
       const orders = topic(records, { assigned });
       expectRecords(orders.records$.pipe(delay(4), commit())).toBe(result);

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { KafkaConsumer } from 'node-rdkafka';
+import { from, lastValueFrom } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Properties } from '../../src/index.js';
 import { Kafka } from '../../src/index.js';
@@ -94,10 +95,11 @@ describe('what the group asks a member that closes', () => {
     const kafka = new Kafka({ brokers: ['localhost:9092'], properties });
     const listener = { onAssigned: () => undefined, onRevoked: () => undefined, onFatal: () => undefined };
     const joining = groupMember(kafka, { group: 'billing', topics: [TOPIC], ...resolveSourceOptions('test', {}) }, listener);
-    await joining.connect();
+    await lastValueFrom(from(joining.connect()), { defaultValue: undefined });
     return joining;
   }
 
+  const close = (): Promise<void> => lastValueFrom(from(member.close()), { defaultValue: undefined });
   const partition = { topic: TOPIC, partition: 0 };
   const gives = (): void => {
     client.ask({ code: ASSIGN_PARTITIONS }, [partition]);
@@ -114,7 +116,7 @@ describe('what the group asks a member that closes', () => {
     ['partitions are taken', takes, 'unassign 0'],
   ])('gets an answer of its own kind when it was asked before: %s', async (_name, ask, answer) => {
     ask();
-    const closed = member.close();
+    const closed = close();
     await untilDisconnecting();
     client.isGone();
     await closed;
@@ -125,7 +127,7 @@ describe('what the group asks a member that closes', () => {
     ['partitions are given', gives, 'assign 0'],
     ['partitions are taken', takes, 'unassign 0'],
   ])('gets an answer of its own kind when the last read brought it: %s', async (_name, ask, answer) => {
-    const closed = member.close();
+    const closed = close();
     ask();
     await untilDisconnecting();
     client.isGone();
@@ -140,7 +142,7 @@ describe('what the group asks a member that closes', () => {
       client.onRead = () => undefined;
       takes();
     };
-    const closed = member.close();
+    const closed = close();
     await untilDisconnecting();
     client.isGone();
     await closed;
@@ -149,7 +151,7 @@ describe('what the group asks a member that closes', () => {
 
   it('is not provoked where a member has a place of its own: it would lose that', async () => {
     member = await connected({ 'group.instance.id': 'first' });
-    const closed = member.close();
+    const closed = close();
     await untilDisconnecting();
     client.isGone();
     await closed;
@@ -159,7 +161,7 @@ describe('what the group asks a member that closes', () => {
   it('gets one answer while the client closes, for that ends it, and the next one would wait for a client that is gone', async () => {
     gives();
     member.assign([{ ...partition, offset: 5 }]);
-    const closed = member.close();
+    const closed = close();
     await untilDisconnecting();
     takes();
     takes();
@@ -169,7 +171,7 @@ describe('what the group asks a member that closes', () => {
   });
 
   it('gets none when the client is closed: it could only throw into the event loop', async () => {
-    const closed = member.close();
+    const closed = close();
     await untilDisconnecting();
     client.isGone();
     await closed;
