@@ -196,6 +196,16 @@ export class InvalidRecordError extends KafkaRxError {
   }
 }
 
+/** A value could not be decoded. `cause` is what the codec threw. */
+export class DecodeError extends KafkaRxError {
+  readonly position: Position;
+
+  constructor(message: string, options: { position: Position; cause: unknown }) {
+    super(message, { code: 'DECODE', cause: options.cause });
+    this.position = options.position;
+  }
+}
+
 /** A record was not acknowledged. `outcome: 'unknown'` means that it may be in the log all the same. */
 export class DeliveryError extends KafkaRxError {
   readonly topic: string;

@@ -6,11 +6,17 @@ export { fromTopic } from './sources/topic.js';
 export type { FromTopicOptions } from './sources/topic.js';
 export type { From, SourceOptions } from './sources/sourceOptions.js';
 
+export { bytes, json, text } from './codecs.js';
+export type { Codec, JsonOptions } from './codecs.js';
+
 export { commit } from './operators/commit.js';
 export type { CommitOptions } from './operators/commit.js';
+export { Poison, decode } from './operators/decode.js';
+export type { DecodeOptions } from './operators/decode.js';
 export { filterValue } from './operators/filterValue.js';
 export { mapValue } from './operators/mapValue.js';
 export { release } from './operators/release.js';
+export type { Failure, OnFailure } from './failures.js';
 
 export { toTopic } from './sinks/toTopic.js';
 export type { Outgoings, ToTopicOptions } from './sinks/toTopic.js';

@@ -58,6 +58,8 @@ export interface Lane extends TopicPartition {
   /** Rises with every assignment of the partition, so that a late word about an older one can be told apart. */
   readonly epoch: number;
   readonly journal: Journal;
+  /** The lane of the partition: itself, unless it is the lane of one of several values that one record became. */
+  readonly whole: Lane;
   /** Whether completions still count. */
   readonly live: boolean;
   /** The journal's ticket when a record of this lane was finished last. */
@@ -72,6 +74,10 @@ export interface Lane extends TopicPartition {
   finishThrough(offset: number): void;
   /** The record is finished, and is not to be remembered. */
   release(offset: number): void;
+  /** Does `work` just before the record counts as finished: at once, unless other values that it became are still open. Not if one was released. */
+  beforeFinish(work: () => void): void;
+  /** What an open record weighs, as the source counts it. */
+  bytesAt(offset: number): number;
 }
 
 /** The one writer behind all lanes of a subscription: it turns finished records into checkpoints on disk. */
@@ -87,6 +93,20 @@ export interface Journal {
   stage<T extends Positioned | readonly Positioned[]>(value: T, apply: ApplyState<T>): void;
   /** An operator that finishes records says that it is there; the returned function says that it will finish no more. */
   attach(operator: 'commit' | 'release', pace?: Pace): () => void;
+  /** An operator that keeps records back says that it is there; the returned function says that it keeps no more. */
+  addKeeper(keeper: Keeper): () => void;
+  /** To be said when a record was kept. If the source can emit nothing more, and all that is out is kept, every keeper is asked to let go. */
+  kept(): void;
+}
+
+/** An operator that keeps records back. */
+export interface Keeper {
+  /** How many it keeps. */
+  readonly records: number;
+  /** Whether it keeps them on somebody's word: that nothing is finished meanwhile is no stall. */
+  readonly shut: boolean;
+  /** Lets go what it keeps, if it may. */
+  letGo(): void;
 }
 
 /** How often finished records are written. */

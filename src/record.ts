@@ -4,6 +4,13 @@ import type { Positioned, TopicPartition } from './position.js';
 export type Headers = readonly (readonly [name: string, value: Buffer | null])[];
 
 /**
+ * The key under which a record whose value was decoded carries the value as it was read, so that it can be written elsewhere as it was.
+ *
+ * Enumerable, as {@link LANE} is: object spread keeps it.
+ */
+export const RAW: unique symbol = Symbol('kafka-rx.raw');
+
+/**
  * A record as it was read from a topic.
  *
  * Its fields are plain own properties: object spread keeps all of them, its position included.
@@ -18,6 +25,7 @@ export interface KafkaRecord<V = Buffer | null, K = Buffer | null> extends Topic
   /** `null` is a tombstone; it is not the same as an empty value. */
   readonly value: V;
   readonly headers: Headers;
+  readonly [RAW]?: Buffer;
 }
 
 /** Header values as a producer takes them: text is written as UTF-8. */
@@ -62,6 +70,7 @@ export function detach<R extends KafkaRecord<unknown, unknown>>(record: R): R {
     key: copy(record.key),
     value: copy(record.value),
     headers: record.headers.map(([name, value]) => [name, copy(value)] as const),
+    ...(record[RAW] === undefined ? {} : { [RAW]: copy(record[RAW]) }),
   };
 }
 

@@ -25,6 +25,8 @@ function ledger(committing = true): Ledger {
     hold: () => undefined,
     resume: () => undefined,
     stage: () => undefined,
+    addKeeper: () => () => undefined,
+    kept: () => undefined,
     finished: (_, records, bytes) => {
       told.finished += records;
       told.bytes += bytes;

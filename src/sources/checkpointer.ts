@@ -2,7 +2,7 @@ import type { Observable, ObservableInput, SchedulerLike, Subscription } from 'r
 import { BehaviorSubject, EMPTY, asyncScheduler, catchError, defer, ignoreElements, takeWhile, tap } from 'rxjs';
 import type { ApplyWrite, Checkpoint } from '../offsets/store.js';
 import { timerMs } from '../options.js';
-import type { Pace, Positioned } from '../position.js';
+import type { Keeper, Pace, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 import type { ApplyState } from '../state.js';
 import type { Demand } from './demand.js';
@@ -38,6 +38,7 @@ export class Checkpointer implements LaneOwner {
   readonly #durable$ = new BehaviorSubject(0);
   /** The lanes with something new to write. */
   #dirty: PartitionLane[] = [];
+  readonly #keepers = new Set<Keeper>();
   #staged = new Staged();
   #ticket = 0;
   #records = 0;
@@ -88,6 +89,32 @@ export class Checkpointer implements LaneOwner {
     };
   }
 
+  addKeeper(keeper: Keeper): () => void {
+    this.#keepers.add(keeper);
+    return () => {
+      this.#keepers.delete(keeper);
+    };
+  }
+
+  kept(): void {
+    const { demand } = this.#options;
+    if (!demand.starved) return;
+    let kept = 0;
+    for (const { records } of this.#keepers) kept += records;
+    if (kept >= demand.records) this.letGo();
+  }
+
+  /** Asks every operator that keeps records back to let them go. */
+  letGo(): void {
+    for (const keeper of this.#keepers) keeper.letGo();
+  }
+
+  /** Whether an operator keeps records on somebody's word. */
+  get shut(): boolean {
+    for (const { shut } of this.#keepers) if (shut) return true;
+    return false;
+  }
+
   finished(lane: PartitionLane, records: number, bytes: number): void {
     this.#ticket += records;
     this.#records += records;
@@ -109,7 +136,7 @@ export class Checkpointer implements LaneOwner {
     this.#staged.add(value, apply);
     // Also what was finished before, and is not to be written anew: its lane has to be in the transaction.
     for (const { [LANE]: lane } of Array.isArray(value) ? (value as readonly Positioned[]) : [value as Positioned]) {
-      if (lane instanceof PartitionLane) this.#markDirty(lane);
+      if (lane.whole instanceof PartitionLane) this.#markDirty(lane.whole);
     }
   }
 

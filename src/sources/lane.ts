@@ -74,6 +74,18 @@ export class PartitionLane implements Lane {
     this.#open = new OpenOffsets({ start: start.frontier, maxRing: 2 * start.maxOpen });
   }
 
+  get whole(): this {
+    return this;
+  }
+
+  beforeFinish(work: () => void): void {
+    work();
+  }
+
+  bytesAt(offset: number): number {
+    return this.#open.bytesAt(offset);
+  }
+
   /** How many records are open. */
   get records(): number {
     return this.#open.records;

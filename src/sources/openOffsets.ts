@@ -78,6 +78,13 @@ export class OpenOffsets {
     return mark - 1;
   }
 
+  /** The bytes of the record that is open at `offset`, or 0 if none is. */
+  bytesAt(offset: number): number {
+    if (offset >= this.#top) return 0;
+    const mark = offset >= this.#base ? (this.#ring[offset & this.#mask] as number) : (this.#stragglers.get(offset) ?? 0);
+    return Math.max(0, mark - 1);
+  }
+
   /** Closes every open offset up to and including `offset`. */
   closeThrough(offset: number): void {
     for (const straggler of this.#stragglers.keys()) {

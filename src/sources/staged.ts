@@ -26,7 +26,7 @@ export class Staged {
   applyTo(lanes: readonly PartitionLane[], isOf: (checkpoint: Checkpoint, lane: PartitionLane) => boolean): ApplyWrite {
     return (refused, txn) => {
       const taken = new Set(lanes.filter((lane) => !refused.some((checkpoint) => isOf(checkpoint, lane))) as readonly unknown[]);
-      const isTaken = ({ [LANE]: lane }: Positioned): boolean => taken.has(lane);
+      const isTaken = ({ [LANE]: lane }: Positioned): boolean => taken.has(lane.whole);
       for (const [apply, values] of this.#values) {
         const kept = values.filter((value) =>
           Array.isArray(value) ? isWhole(value as readonly Positioned[], isTaken) : isTaken(value as Positioned),
