@@ -15,7 +15,10 @@ export { Poison, decode } from './operators/decode.js';
 export type { DecodeOptions } from './operators/decode.js';
 export { filterValue } from './operators/filterValue.js';
 export { mapValue } from './operators/mapValue.js';
+export { processRecord } from './operators/processRecord.js';
+export type { ProcessRecordOptions, Processed } from './operators/processRecord.js';
 export { release } from './operators/release.js';
+export type { Order } from './turns.js';
 export type { Failure, OnFailure } from './failures.js';
 
 export { toTopic } from './sinks/toTopic.js';

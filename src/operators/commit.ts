@@ -140,6 +140,7 @@ class Committing<T extends Positioned | readonly Positioned[]> {
     this.#completed = true;
     // What other operators finish from now on is not ours to wait for.
     for (const state of this.#journals.values()) state.goal = state.journal.ticket;
+    this.#emitDurable();
     this.#completeWhenDurable();
   }
 
@@ -172,8 +173,16 @@ class Committing<T extends Positioned | readonly Positioned[]> {
     const { apply } = this.#options;
     if (apply === undefined || journal === undefined) return undefined;
     if (others.length > 0) return new OptionError('commit: `apply` cannot be atomic for an array of records from two sources.');
+    if (Array.isArray(value) && all.some(isPart)) {
+      return new OptionError(
+        'commit: `apply` cannot be atomic for an array with some of the values that one record became: commit them before they are collected.',
+      );
+    }
     const lost = all.filter((positioned) => !isLive(positioned));
-    if (lost.length === 0) journal.stage(value, apply);
+    const stage = (): void => {
+      journal.stage(value, apply);
+    };
+    if (lost.length === 0) all[0]?.[LANE].beforeFinish(stage);
     // What was lost is finished, and applied, by whoever has it now; but an array is applied as a whole or not at all.
     else if (lost.length < all.length) return partlyLost(lost);
     return undefined;
@@ -227,7 +236,10 @@ class Committing<T extends Positioned | readonly Positioned[]> {
 
   /** Whether the write that it waits for has ended. */
   #isDecided({ lane, ticket }: Need): boolean {
-    return lane === undefined || this.#state(lane.journal).durable >= ticket;
+    if (lane === undefined) return true;
+    // What else its record became is not finished yet, and may never be.
+    if (ticket === Infinity) return this.#completed || !lane.live;
+    return this.#state(lane.journal).durable >= ticket;
   }
 
   #completeWhenDurable(): void {
@@ -244,7 +256,7 @@ interface JournalState {
   goal: number;
 }
 
-/** What has to be on disk before a value goes on; no lane for an empty array. */
+/** What has to be on disk before a value goes on. */
 interface Need {
   readonly lane: Lane | undefined;
   readonly ticket: number;
@@ -252,18 +264,29 @@ interface Need {
 
 interface Waiting<T> extends Need {
   readonly value: T;
-  /** The needs of an array's other lanes. */
+  /** The needs of an array's lanes. */
   readonly more: readonly Need[];
 }
 
 function waiting<T extends Positioned | readonly Positioned[]>(value: T): Waiting<T> {
-  if (!Array.isArray(value)) {
+  if (!Array.isArray(value) && !isPart(value as Positioned)) {
     const lane = (value as Positioned)[LANE];
     return { value, lane, ticket: lane.ticket, more: NOTHING };
   }
-  const lanes = new Set((value as readonly Positioned[]).map(({ [LANE]: lane }) => lane));
-  const [first = { lane: undefined, ticket: 0 }, ...more] = [...lanes].map((lane) => ({ lane, ticket: lane.ticket }));
-  return { value, ...first, more };
+  const all = Array.isArray(value) ? (value as readonly Positioned[]) : [value as Positioned];
+  const lanes = new Set(all.map(({ [LANE]: lane }) => lane));
+  return { value, lane: undefined, ticket: 0, more: [...lanes].map(needOf) };
+}
+
+/** The ticket of one of several values that a record became is not known before the record is finished. */
+function needOf(lane: Lane): Need {
+  if (lane.whole === lane) return { lane, ticket: lane.ticket };
+  return {
+    lane,
+    get ticket() {
+      return lane.ticket;
+    },
+  };
 }
 
 const NOTHING: readonly Need[] = [];
@@ -274,6 +297,11 @@ function partlyLost(lost: readonly Positioned[]): FencedError {
     'commit: an array of records was to be applied to the state, but some of its partitions were lost meanwhile; nothing of it was applied.',
     partitions,
   );
+}
+
+/** Whether it is one of several values that a record became. */
+function isPart({ [LANE]: lane }: Positioned): boolean {
+  return lane.whole !== lane;
 }
 
 function isLive({ [LANE]: lane }: Positioned): boolean {
