@@ -9,11 +9,16 @@ export type { From, SourceOptions } from './sources/sourceOptions.js';
 export { bytes, json, text } from './codecs.js';
 export type { Codec, JsonOptions } from './codecs.js';
 
+export { batch } from './operators/batch.js';
+export type { BatchOptions } from './operators/batch.js';
 export { commit } from './operators/commit.js';
 export type { CommitOptions } from './operators/commit.js';
+export { deadLetter } from './operators/deadLetter.js';
+export type { DeadLetter } from './operators/deadLetter.js';
 export { Poison, decode } from './operators/decode.js';
 export type { DecodeOptions } from './operators/decode.js';
 export { filterValue } from './operators/filterValue.js';
+export { gate } from './operators/gate.js';
 export { mapValue } from './operators/mapValue.js';
 export { processRecord } from './operators/processRecord.js';
 export type { ProcessRecordOptions, Processed } from './operators/processRecord.js';

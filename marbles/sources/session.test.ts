@@ -7,6 +7,7 @@ import type { KafkaOptions } from '../../src/kafka.js';
 import { Kafka } from '../../src/kafka.js';
 import type { Checkpoint, OffsetStore } from '../../src/offsets/store.js';
 import { memoryOffsets } from '../../src/offsets/memory.js';
+import { batch } from '../../src/operators/batch.js';
 import { commit } from '../../src/operators/commit.js';
 import { release } from '../../src/operators/release.js';
 import type { KafkaRecord } from '../../src/record.js';
@@ -256,6 +257,25 @@ describe('a session', () => {
     const again = of0().slice(5);
     expect(before).toBeGreaterThan(5);
     expect(again).toEqual(Array.from({ length: 30 }, (_, offset) => offset));
+    stop();
+  });
+
+  it('has records that are kept back let go when their partition is taken away', async () => {
+    const s = scene(new Brokers(3));
+    const { stop } = run(
+      s.records$({ drainTimeoutMs: 60_000 }).pipe(
+        batch({ maxMs: Infinity }),
+        commit(),
+        mergeMap((records) => records),
+      ),
+    );
+    const m = await member(s);
+    m.give(0);
+    await pass(500);
+    expect([m.position(0), s.stored()]).toEqual([3, []]);
+    m.take(0);
+    await pass(500);
+    expect([m.asked, s.stored()]).toEqual([false, [[0, 3]]]);
     stop();
   });
 

@@ -71,7 +71,7 @@ type ValueOf<O, V> = O extends void | undefined ? V : O;
  */
 export function processRecord<V, K, O>(
   project: (record: KafkaRecord<V, K>) => ObservableInput<O>,
-  options: ProcessRecordOptions<KafkaRecord<V, K>> = {},
+  options: ProcessRecordOptions<NoInfer<KafkaRecord<V, K>>> = {},
 ): OperatorFunction<KafkaRecord<V, K>, Processed<V, K, O>> {
   checkOptions('processRecord', options, OPTIONS);
   if (typeof project !== 'function') throw new OptionError('processRecord: the first argument is a function of the record.');

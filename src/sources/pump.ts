@@ -98,8 +98,9 @@ export class Pump {
   poke(): void {
     if (!this.#started || this.#emitting || this.#stopped) return;
     this.#emitBacklog();
+    const { demand, checkpointer } = this.#options;
+    checkpointer.kept();
     if (this.#reading) return;
-    const { demand } = this.#options;
     const free = this.#draining || this.#backlog.length > 0 ? 0 : demand.free;
     if (free <= 0) this.#sipLater();
     else if (free >= this.#enough || this.#gathered) this.#read(this.#batchSize(free), WAIT_MS);
@@ -132,7 +133,7 @@ export class Pump {
     const ms = this.#options.awaitsAnswer() && this.#sipped < MAX_AWAITING_SIPS ? AWAITING_SIP_MS : SIP_MS;
     this.#sip = this.#scheduler.schedule(() => {
       this.#checkStall(ms);
-      if (this.#stopped) return;
+      if (this.#stopped || this.#reading) return;
       this.#sipped += 1;
       this.#pauseIfLong();
       this.#read(1, 0);
@@ -141,9 +142,11 @@ export class Pump {
 
   /** Adds up how long was waited, for a clock may be set meanwhile. */
   #checkStall(waitedMs: number): void {
-    const { demand, stallAfterMs, onStall } = this.#options;
-    this.#dryMs = this.#given === demand.given ? this.#dryMs + waitedMs : 0;
+    const { demand, checkpointer, stallAfterMs, onStall } = this.#options;
+    const dry = this.#given === demand.given;
+    this.#dryMs = dry && !checkpointer.shut ? this.#dryMs + waitedMs : 0;
     this.#given = demand.given;
+    if (dry) checkpointer.letGo();
     if (this.#dryMs >= stallAfterMs && !this.#draining) onStall();
   }
 

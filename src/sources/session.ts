@@ -154,6 +154,7 @@ export class Session implements Client {
       },
       onRevoked: (partitions) => {
         for (const lane of this.#lanes.of(partitions)) lane.stop();
+        this.#checkpointer.letGo();
         this.#rebalances$.next(this.#revoke(partitions));
       },
     });

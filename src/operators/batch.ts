@@ -1,0 +1,167 @@
+import type { OperatorFunction, SchedulerLike, Subscriber } from 'rxjs';
+import { Observable, Subject, Subscription, asyncScheduler, takeUntil } from 'rxjs';
+import { assertPositioned } from '../assertPositioned.js';
+import { checkOptions, timerMs } from '../options.js';
+import type { Journal, Keeper, Positioned } from '../position.js';
+import { LANE } from '../position.js';
+
+export interface BatchOptions {
+  /** So many at most. Default 1,000. */
+  readonly maxRecords?: number;
+  /** So many bytes at most, as the source counts them (key, value and headers as they were read); one that is larger goes alone. Default: unbounded. */
+  readonly maxBytes?: number;
+  /** How long the first may wait for others. Default 1,000 ms. `Infinity`: as long as the source has credit, for ever if the topic is quiet. */
+  readonly maxMs?: number;
+  /** Runs the clock of `maxMs`. Default `asyncScheduler`. */
+  readonly scheduler?: SchedulerLike;
+}
+
+const OPTIONS = { maxRecords: 'positive', maxBytes: 'positive', maxMs: 'count', scheduler: 'object' } as const;
+
+/**
+ * Collects values into arrays, which `commit()` takes as a whole.
+ *
+ * An array goes on when it is full, when its first value has waited for `maxMs`, when the source can emit nothing more before something
+ * is finished, when partitions are taken away, and when the source completes. So it never waits for what cannot come, however small the
+ * source's `maxInFlight` is. Values of a partition that was lost meanwhile do not go on: they come again.
+ *
+ * ```text
+ * values    --a-b-c----d-------|
+ *           batch({ maxRecords: 3, maxMs: 5 })
+ * result    ------x---------y--|     x is [a, b, c], y is [d]
+ * ```
+ *
+ * @returns Arrays that are never empty.
+ * @throws {OptionError} for a wrong or unknown option.
+ *
+ * @example
+ * ```ts
+ * orders$.pipe(
+ *   batch({ maxRecords: 500, maxMs: 100 }),
+ *   mergeMap(async (orders) => {
+ *     await charge(orders);
+ *     return orders;
+ *   }),
+ *   commit(),
+ * );
+ * ```
+ */
+export function batch<T extends Positioned>(options: BatchOptions = {}): OperatorFunction<T, T[]> {
+  checkOptions('batch', options, OPTIONS);
+  return (source) =>
+    new Observable((subscriber) => {
+      /** Stops a source that has not even returned from `subscribe`. */
+      const stop$ = new Subject<void>();
+      const collecting = new Collecting<T>(subscriber, options);
+      subscriber.add(() => {
+        collecting.leave();
+        stop$.next();
+      });
+      source.pipe(takeUntil(stop$)).subscribe({
+        next: (value) => {
+          try {
+            assertPositioned('batch', value);
+          } catch (error) {
+            subscriber.error(error);
+            return;
+          }
+          collecting.next(value);
+        },
+        error: (error: unknown) => {
+          subscriber.error(error);
+        },
+        complete: () => {
+          collecting.flush();
+          subscriber.complete();
+        },
+      });
+    });
+}
+
+/** The state of one subscription. */
+class Collecting<T extends Positioned> {
+  readonly #subscriber: Subscriber<T[]>;
+  readonly #maxRecords: number;
+  readonly #maxBytes: number;
+  readonly #maxMs: number;
+  readonly #scheduler: SchedulerLike;
+  /** What is kept of each source. */
+  readonly #kept = new Map<Journal, Kept>();
+  readonly #attachments = new Subscription();
+  #values: T[] = [];
+  #bytes = 0;
+  #timer: Subscription | undefined;
+
+  constructor(
+    subscriber: Subscriber<T[]>,
+    { maxRecords = 1_000, maxBytes = Infinity, maxMs = 1_000, scheduler = asyncScheduler }: BatchOptions,
+  ) {
+    this.#subscriber = subscriber;
+    this.#maxRecords = maxRecords;
+    this.#maxBytes = maxBytes;
+    this.#maxMs = maxMs;
+    this.#scheduler = scheduler;
+  }
+
+  next(value: T): void {
+    const lane = value[LANE];
+    const bytes = lane.bytesAt(value.offset);
+    if (this.#bytes + bytes > this.#maxBytes) this.flush();
+    this.#values.push(value);
+    this.#bytes += bytes;
+    this.#keptOf(lane.journal).records += 1;
+    if (this.#values.length >= this.#maxRecords || this.#bytes >= this.#maxBytes) {
+      this.flush();
+      return;
+    }
+    if (this.#maxMs < Infinity) {
+      this.#timer ??= this.#scheduler.schedule(() => {
+        this.flush();
+      }, timerMs(this.#maxMs));
+    }
+    lane.journal.kept();
+  }
+
+  flush(): void {
+    this.#timer?.unsubscribe();
+    this.#timer = undefined;
+    // Emptied first: what goes on may bring the next value in the same call.
+    const values = this.#values;
+    this.#values = [];
+    this.#bytes = 0;
+    for (const kept of this.#kept.values()) kept.records = 0;
+    const live = values.every(isLive) ? values : values.filter(isLive);
+    if (live.length > 0) this.#subscriber.next(live);
+  }
+
+  leave(): void {
+    this.#timer?.unsubscribe();
+    this.#attachments.unsubscribe();
+    this.#values = [];
+  }
+
+  #keptOf(journal: Journal): Kept {
+    let kept = this.#kept.get(journal);
+    if (kept === undefined) {
+      kept = {
+        records: 0,
+        shut: false,
+        letGo: () => {
+          this.flush();
+        },
+      };
+      this.#kept.set(journal, kept);
+      this.#attachments.add(journal.addKeeper(kept));
+    }
+    return kept;
+  }
+}
+
+/** What is kept of one source. */
+interface Kept extends Keeper {
+  records: number;
+}
+
+function isLive({ [LANE]: lane }: Positioned): boolean {
+  return lane.live;
+}
