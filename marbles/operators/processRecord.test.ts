@@ -345,11 +345,11 @@ describe('processRecord', () => {
         .pipe(
           processRecord(({ value }) => of(value)),
           values(),
-          tap((value) => {
-            got.push(value);
+          tap(() => {
             const next = records.shift();
             if (next !== undefined) source$.next(next);
           }),
+          tap((value) => got.push(value)),
         )
         .subscribe();
       at(1, () => {

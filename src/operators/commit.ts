@@ -24,7 +24,8 @@ export interface CommitOptions<T> {
   readonly emit?: 'passed' | 'durable';
   /**
    * Changes the user's own state in the transaction that remembers the values' records: after any crash the state is what exactly the finished
-   * records made of it. Gets all values that go into one transaction, in the order in which they came here. Synchronous, and without other
+   * records made of it. Gets all values that go into one transaction, in the order in which they came here;
+   * those that one record became, when the last of them has come. Synchronous, and without other
    * effects, for a transaction may be rolled back. What it throws errors the stream, and nothing of the transaction happened. Default: none.
    * The state is read through the store: `offsets.state(name)`.
    */
