@@ -321,6 +321,26 @@ describe('processRecord', () => {
     }),
   );
 
+  it('starts no work any more once it is unsubscribed, also in the middle of an emission', () => {
+    const [a, b] = Object.values(recordsOf(source().lane(), 'ab')) as [Text, Text];
+    const source$ = new Subject<Text>();
+    const started: string[] = [];
+    source$
+      .pipe(
+        processRecord(({ value }) => {
+          started.push(value);
+          return of(value);
+        }),
+        tap(() => {
+          source$.next(b);
+        }),
+        take(1),
+      )
+      .subscribe();
+    source$.next(a);
+    expect(started).toEqual(['a']);
+  });
+
   it(
     'goes through many records that have waited for one, and are done at once, without a deep stack',
     inVirtualTime(({ expectObservable, flush }) => {
