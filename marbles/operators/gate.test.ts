@@ -166,6 +166,24 @@ describe('gate', () => {
   );
 
   it(
+    'says that it is shut only while it keeps something',
+    inVirtualTime(({ hot, flush }) => {
+      const kafka = source();
+      const said: boolean[] = [];
+      for (const ms of [1, 3, 6, 9, 12]) {
+        at(ms, () => {
+          said.push(kafka.checkpointer.shut);
+        });
+      }
+      hot('--ab-------c-', recordsOf(kafka.lane()))
+        .pipe(gate(hot('f---t---f----', words)))
+        .subscribe();
+      flush();
+      expect(said).toEqual([false, true, false, false, true]);
+    }),
+  );
+
+  it(
     'is never, empty and failed when its source is, and fails when what opens it does',
     inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {
       const failing$ = hot('-a-#', recordsOf(source().lane()), new Error('broker'));
