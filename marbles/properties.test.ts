@@ -54,6 +54,8 @@ interface Schedule {
   readonly readMs: number;
   readonly storeMs: number;
   readonly everyMs: number;
+  /** How the group answers. */
+  readonly answers: 'at once' | 'by promises';
   readonly steps: readonly Step[];
 }
 
@@ -85,6 +87,7 @@ const schedule: fc.Arbitrary<Schedule> = fc.record({
   readMs: fc.constantFrom(0, 1, 20),
   storeMs: fc.constantFrom(0, 0, 1, 15, 150),
   everyMs: fc.constantFrom(0, 0, 40),
+  answers: fc.constantFrom('at once', 'by promises'),
   steps: fc.array(step, { minLength: 5, maxLength: 60, size: 'max' }),
 });
 
@@ -437,7 +440,7 @@ class World {
   }
 
   #subscribe(before: Run | undefined): Run {
-    const { maxInFlight, maxInFlightBytes, chunk, readMs } = this.#schedule;
+    const { maxInFlight, maxInFlightBytes, chunk, readMs, answers } = this.#schedule;
     let session: Session | undefined;
     let member: FakeMember | undefined;
     const emitted: Emission[] = [];
@@ -457,7 +460,8 @@ class World {
             drainTimeoutMs: DRAIN_TIMEOUT_MS,
             stallAfterMs: STALL_AFTER_MS,
           }),
-          member: (listener) => (member = new FakeMember(this.#brokers, listener, { scheduler: this.#clock, readMs: () => readMs, chunk })),
+          member: (listener) =>
+            (member = new FakeMember(this.#brokers, listener, { scheduler: this.#clock, readMs: () => readMs, chunk, answers })),
           emit: () => undefined,
           scheduler: this.#clock,
         },
