@@ -16,6 +16,7 @@ import { SOURCE_OPTIONS, resolveSourceOptions } from '../sources/sourceOptions.j
 import { Coordinator } from './coordinator.js';
 import type { Named } from './marbleDisk.js';
 import { GROUP, MarbleDisk } from './marbleDisk.js';
+import type { Machine } from './machine.js';
 import { eventsOf, lettersOf } from './marbleLine.js';
 import { FakeMember } from './member.js';
 import type { Process } from './process.js';
@@ -71,8 +72,7 @@ const OPTIONS = {
 export interface MarbleWorld {
   readonly scheduler: TestScheduler;
   readonly frameEnds$: Observable<number>;
-  /** The process that runs now. */
-  readonly process: () => Process;
+  readonly machine: Machine;
   /** How diagrams call the records of a lane. */
   readonly letters: WeakMap<Lane, (offset: number) => string>;
 }
@@ -164,7 +164,7 @@ export function marbleTopic(world: MarbleWorld, records: string | readonly strin
   let opened: { readonly process: Process; readonly records$: Observable<KafkaRecord> } | undefined;
   return {
     records$: defer(() => {
-      const process = world.process();
+      const { process } = world.machine;
       if (opened?.process !== process) opened = { process, records$: open(process) };
       return opened.records$;
     }),

@@ -1,16 +1,16 @@
 import { deepStrictEqual } from 'node:assert';
-import { Observable, Subscription } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { catchError, map, throwError } from 'rxjs';
 import type { RunHelpers } from 'rxjs/testing';
 import { TestScheduler } from 'rxjs/testing';
-import { KafkaRxError, OptionError } from '../errors.js';
+import { KafkaRxError } from '../errors.js';
 import { checkOptions } from '../options.js';
-import type { Lane, Positioned } from '../position.js';
+import type { Positioned } from '../position.js';
 import { LANE } from '../position.js';
 import { frameEnds } from './frames.js';
-import { eventsOf } from './marbleLine.js';
-import type { MarbleTopic, MarbleTopicOptions } from './marbleTopic.js';
+import { Machine } from './machine.js';
+import type { MarbleTopic, MarbleTopicOptions, MarbleWorld } from './marbleTopic.js';
 import { marbleTopic } from './marbleTopic.js';
-import { Process } from './process.js';
 
 export interface TopicMarblesOptions {
   /** Throws if the two differ. Default: `deepStrictEqual` of Node's assert; a test runner's own shows the difference in its own way. */
@@ -26,7 +26,8 @@ export interface TopicMarbles extends RunHelpers {
    * error of kafka-rx as its `code`. Other values are shown as they are; `values` need not name letters that stand for themselves.
    *
    * `life` is a line of what happens to the subscription: `^` it is made, `!` it is unsubscribed from, `#` the process crashes, with everything in it that
-   * is not on disk, and `^` after that is the next process. Default `'^'`: subscribed to at once, and for ever. A test is one process.
+   * is not on disk (though `finalize` runs), and `^` after that is the next process. Default `'^'`: subscribed to at once, and for ever. A test is one
+   * process.
    */
   readonly expectRecords: (stream$: Observable<unknown>, life?: string) => ExpectedRecords;
 }
@@ -104,55 +105,21 @@ export function topicMarbles(test: (marbles: TopicMarbles) => void, options: Top
   const scheduler = new TestScheduler(assertDeepEqual);
   scheduler.run((helpers) => {
     scheduler.maxFrames = LAST_FRAME;
-    const letters = new WeakMap<Lane, (offset: number) => string>();
-    const frameEnds$ = frameEnds(scheduler);
-    let process = new Process(scheduler);
-    /** What the process runs. */
-    let running: Subscription[] = [];
-    const crash = (): void => {
-      process.kill();
-      process = new Process(scheduler);
-      for (const subscription of running) subscription.unsubscribe();
-      running = [];
-    };
-    const show = (value: unknown): unknown => {
-      if (isPositioned(value)) return letters.get(value[LANE])?.(value.offset) ?? value;
-      return Array.isArray(value) && value.length > 0 && value.every(isPositioned) ? value.map(show).join('') : value;
+    const world: MarbleWorld = {
+      scheduler,
+      machine: new Machine(scheduler),
+      frameEnds$: frameEnds(scheduler),
+      letters: new WeakMap(),
     };
     test({
       ...helpers,
-      topic: (records, settings = {}) => marbleTopic({ scheduler, frameEnds$, process: () => process, letters }, records, settings),
+      topic: (records, settings = {}) => marbleTopic(world, records, settings),
       expectRecords: (stream$, life = '^') => {
-        const events = eventsOf('expectRecords', life, ['^', '!', '#']);
-        const lived$ = new Observable((subscriber) => {
-          let subscription = Subscription.EMPTY;
-          const happen = (symbol: '^' | '!' | '#'): void => {
-            if (symbol === '#') crash();
-            else if (symbol === '!') subscription.unsubscribe();
-            else if (!subscription.closed)
-              throw new OptionError(`expectRecords: "${life.trim()}" has ^ where it is subscribed to already.`);
-            else {
-              subscription = stream$.subscribe({
-                next: (value) => {
-                  subscriber.next(show(value));
-                },
-                error: (error: unknown) => {
-                  subscriber.error(error instanceof KafkaRxError ? error.code : error);
-                },
-                complete: () => {
-                  subscriber.complete();
-                },
-              });
-              running.push(subscription);
-            }
-          };
-          for (const { frame, symbol } of events) {
-            scheduler.schedule(() => {
-              happen(symbol);
-            }, frame);
-          }
-        });
-        const expected = helpers.expectObservable(lived$);
+        const shown$ = stream$.pipe(
+          map((value) => shown(value, world)),
+          catchError((error: unknown) => throwError(() => (error instanceof KafkaRxError ? error.code : error))),
+        );
+        const expected = helpers.expectObservable(world.machine.living(shown$, life));
         return {
           toBe: (marbles, values, error) => {
             const themselves = Object.fromEntries(Array.from(marbles, (marble) => [marble, marble]));
@@ -162,6 +129,13 @@ export function topicMarbles(test: (marbles: TopicMarbles) => void, options: Top
       },
     });
   });
+}
+
+/** A value as a diagram shows it. */
+function shown(value: unknown, { letters }: MarbleWorld): unknown {
+  const letterOf = ({ offset, [LANE]: lane }: Positioned): string => letters.get(lane)?.(offset) ?? '?';
+  if (isPositioned(value)) return letterOf(value);
+  return Array.isArray(value) && value.length > 0 && value.every(isPositioned) ? value.map(letterOf).join('') : value;
 }
 
 function isPositioned(value: unknown): value is Positioned {
