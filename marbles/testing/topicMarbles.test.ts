@@ -232,6 +232,24 @@ describe('a process', () => {
   );
 
   it(
+    'that crashes writes nothing more, not even what a revoke waits to write',
+    marbles(({ topic, expectRecords, expectObservable }) => {
+      const assigned = '            ^--!';
+      const life = '                ^----#';
+      const result = '              -a';
+      const onDisk = '';
+
+      const orders = topic('a-b', { assigned });
+      const stream$ = orders.records$.pipe(
+        mergeMap((order) => of(order).pipe(delay(order.offset === 0 ? 1 : 20))),
+        commit({ everyMs: 100 }),
+      );
+      expectRecords(stream$, life).toBe(result);
+      expectObservable(orders.onDisk$).toBe(onDisk);
+    }),
+  );
+
+  it(
     'that crashes has taken down all that ran in it',
     marbles(({ topic, expectRecords, expectObservable }) => {
       const orders = topic('        a----b');
