@@ -17,8 +17,7 @@ function guarding(brokers: Brokers, tops: readonly number[], options: Partial<Ra
   member.assign(tops.map((offset, partition) => ({ topic: TOPIC, partition, offset })));
   const kafka = source();
   const lanes = tops.map((frontier, partition) => kafka.lane({ topic: TOPIC, partition, frontier }));
-  const asked = vi.spyOn(member, 'watermarks');
-  const refetched = vi.spyOn(member, 'refetch');
+  const spies = { asked: vi.spyOn(member, 'watermarks'), refetched: vi.spyOn(member, 'refetch') };
   const [gaps, failures, errors]: [Gap[], unknown[], unknown[]] = [[], [], []];
   const guard = new RangeGuard({
     member,
@@ -41,7 +40,7 @@ function guarding(brokers: Brokers, tops: readonly number[], options: Partial<Ra
     await vi.advanceTimersByTimeAsync(1);
     return met;
   };
-  return { guard, member, lanes, asked, refetched, gaps, failures, errors, read, readAll: () => read(1_000) };
+  return { guard, member, lanes, ...spies, gaps, failures, errors, read, readAll: () => read(1_000) };
 }
 
 beforeEach(() => {

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { lastValueFrom } from 'rxjs';
+import { from, lastValueFrom } from 'rxjs';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { BrokerError, NoStoredOffsetError, OffsetOutOfRangeError } from '../../src/errors.js';
 import { Kafka } from '../../src/kafka.js';
@@ -203,7 +203,7 @@ describe('the member of a group', () => {
     strict.times = [{ ...at(0), offset: -1 }];
     expect(await member.offsetAt(at(0), 1)).toBe(OFFSET_END);
     strict.times = [Object.assign(new Error('Broker: Unknown topic or partition'), { code: 3 })];
-    const failed = member.offsetAt(at(0), 1);
+    const failed = lastValueFrom(from(member.offsetAt(at(0), 1)), { defaultValue: undefined });
     await expect(failed).rejects.toThrow(BrokerError);
     await expect(failed).rejects.toThrow(`could not look up a time in ${TOPIC}/0: Broker: Unknown topic or partition`);
     strict.times = [];
