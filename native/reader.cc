@@ -14,7 +14,7 @@
  * between them, out of order.
  *
  * Memory. Of each message everything is copied once, into `bytes`; then librdkafka gets it back. Both blocks are malloc'ed by the worker and
- * belong to their Buffers; the main thread counts them for V8 as external memory, and frees them when the last view of them is gone.
+ * belong to their ArrayBuffers, which V8 counts as external memory and frees, on any of its threads, when the last view of them is gone.
  *
  * It reads with rd_kafka_consumer_poll, message by message. rd_kafka_consume_batch_queue would be a little faster, and loses records: it puts
  * the position one past each row, also past one that only says that the partition has ended (librdkafka #4844).
@@ -81,7 +81,7 @@ struct Free {
   void operator()(void* block) const { std::free(block); }
 };
 
-/* A block of memory that becomes a Buffer. */
+/* A block of memory that becomes an ArrayBuffer. */
 class Block {
  public:
   bool Allocate(size_t size) {
@@ -92,18 +92,14 @@ class Block {
 
   char* data() const { return static_cast<char*>(data_.get()); }
 
-  v8::Local<v8::Object> ToBuffer() {
-    // V8 cannot see this memory: it would put off collecting the little objects that hold all of it.
-    Nan::AdjustExternalMemory(static_cast<int>(size_));
-    return Nan::NewBuffer(static_cast<char*>(data_.release()), size_, Release, reinterpret_cast<void*>(size_)).ToLocalChecked();
+  v8::Local<v8::ArrayBuffer> ToArrayBuffer() {
+    // With a deleter of our own V8 counts the block as external memory; with its empty one it would not.
+    auto store = v8::ArrayBuffer::NewBackingStore(
+        data_.release(), size_, [](void* data, size_t, void*) { std::free(data); }, nullptr);
+    return v8::ArrayBuffer::New(v8::Isolate::GetCurrent(), std::move(store));
   }
 
  private:
-  static void Release(char* data, void* size) {
-    Nan::AdjustExternalMemory(-static_cast<int>(reinterpret_cast<uintptr_t>(size)));
-    std::free(data);
-  }
-
   std::unique_ptr<void, Free> data_;
   size_t size_ = 0;
 };
@@ -176,8 +172,8 @@ class Read : public Nan::AsyncWorker {
 
   void HandleOKCallback() override {
     Nan::HandleScope scope;
-    v8::Local<v8::Value> argv[] = {Nan::New(static_cast<uint32_t>(packed_)), texts_.ToArray(), columns_.ToBuffer(),
-                                   bytes_.ToBuffer()};
+    v8::Local<v8::Value> argv[] = {Nan::New(static_cast<uint32_t>(packed_)), texts_.ToArray(), columns_.ToArrayBuffer(),
+                                   bytes_.ToArrayBuffer()};
     callback->Call(4, argv, async_resource);
   }
 

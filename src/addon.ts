@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { rdkafka } from './rdkafka.js';
 
 /** What one native read has brought: see `native/reader.cc` for how rows lie in `columns` and `bytes`. */
-export type RowsRead = (rows: number | Error, texts: readonly string[], columns: Buffer, bytes: Buffer) => void;
+export type RowsRead = (rows: number | Error, texts: readonly string[], columns: ArrayBuffer, bytes: ArrayBuffer) => void;
 
 /** What `native/` is built to. */
 export interface Addon {

@@ -129,7 +129,7 @@ describe.runIf(process.platform === 'linux')('the native reader', () => {
     const client = new nodeRdkafka.KafkaConsumer({ 'group.id': 'g' }, {}).getClient() as object;
     const row = await new Promise<unknown>((resolve) => {
       found.addon.read(client, 10, 1_000, 0, (rows, _texts, columns, bytes) => {
-        resolve([rows, ...new Int32Array(columns.buffer, 16, 4), bytes.toString()]);
+        resolve([rows, ...new Int32Array(columns, 16, 4), Buffer.from(bytes).toString()]);
       });
     });
     expect(row).toEqual([1, -1, -1, -1, -172, 'the client is not connected']);
@@ -146,7 +146,7 @@ describe.runIf(process.platform === 'linux')('the native reader', () => {
     raw.consumer.assign([0, 1, 2, 3].map((partition) => ({ topic, partition, offset: 0 })));
     await untilFree();
     await raw.readUntil(() => raw.records.length === 2_000);
-    expect(external() - before).toBeGreaterThan(20_000_000);
+    expect(external() - before).toBeGreaterThan(10_000_000);
     // No batch holds more than its bound and one record.
     const sizes = raw.records.map(({ value }) => value?.buffer.byteLength ?? 0);
     expect(Math.max(...sizes)).toBeLessThanOrEqual(4_194_304 + 10_000);

@@ -38,7 +38,7 @@ function rows(...given: readonly Row[]): ReadRows {
     const columns = new Uint8Array(doubles.length * 8 + (integers.length + headers.length) * 4);
     new Float64Array(columns.buffer, 0, doubles.length).set(doubles);
     new Int32Array(columns.buffer, doubles.length * 8).set([...integers, ...headers]);
-    done(given.length, texts, Buffer.from(columns.buffer), Buffer.from(new TextEncoder().encode(bytes).buffer));
+    done(given.length, texts, columns.buffer, new TextEncoder().encode(bytes).buffer);
   };
 }
 

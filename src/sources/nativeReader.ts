@@ -47,13 +47,13 @@ class ColumnBatch implements Batch {
   /** The error that ended the batch. */
   readonly error: ReadError | undefined;
 
-  constructor(rows: number, texts: readonly string[], columns: Buffer, bytes: Buffer) {
+  constructor(rows: number, texts: readonly string[], columns: ArrayBuffer, bytes: ArrayBuffer) {
     const integersAt = rows * DOUBLES * Float64Array.BYTES_PER_ELEMENT;
     this.#texts = texts;
-    this.#doubles = new Float64Array(columns.buffer, 0, rows * DOUBLES);
-    this.#integers = new Int32Array(columns.buffer, integersAt, rows * INTEGERS);
-    this.#headers = new Int32Array(columns.buffer, integersAt + this.#integers.byteLength);
-    this.#bytes = bytes;
+    this.#doubles = new Float64Array(columns, 0, rows * DOUBLES);
+    this.#integers = new Int32Array(columns, integersAt, rows * INTEGERS);
+    this.#headers = new Int32Array(columns, integersAt + this.#integers.byteLength);
+    this.#bytes = Buffer.from(bytes);
     let length = 0;
     for (let row = 0; row < rows; row += 1) {
       const code = this.#integer(row, CODE);

@@ -94,7 +94,7 @@ export class RawConsumer {
     const client: unknown = this.consumer.getClient();
     return nativeReader((maxRecords, maxBytes, waitMs, done) => {
       found.addon.read(client as object, maxRecords, maxBytes, waitMs, (rows, texts, columns, bytes) => {
-        const integers = typeof rows === 'number' ? new Int32Array(columns.buffer, rows * 16, rows * INTEGERS) : [];
+        const integers = typeof rows === 'number' ? new Int32Array(columns, rows * 16, rows * INTEGERS) : [];
         for (let at = CODE; at < integers.length; at += INTEGERS) if (integers[at] === PARTITION_EOF) this.ends += 1;
         done(rows, texts, columns, bytes);
       });
