@@ -65,11 +65,12 @@ describe('nativeReader', () => {
       ['a', '1'],
       ['b', null],
       ['a', ''],
+      ['a', 'xy'],
     ] as const;
     const { batch, records, error } = read(rows({ offset: 5, key: 'k', value: 'first', headers }, { offset: 6, value: 'second' }));
 
     expect(error).toBeUndefined();
-    expect([batch.topic(1), batch.partition(1), batch.offset(1), batch.bytes(0), batch.bytes(1)]).toEqual(['orders', 3, 6, 10, 6]);
+    expect([batch.topic(1), batch.partition(1), batch.offset(1), batch.bytes(0), batch.bytes(1)]).toEqual(['orders', 3, 6, 13, 6]);
     expect(records.map((record) => ({ ...record }))).toMatchObject([
       {
         topic: 'orders',
