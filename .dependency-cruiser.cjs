@@ -30,7 +30,7 @@ module.exports = {
     room('sinks-know-kafka-and-words', '^src/sinks/', [KAFKA, WORDS]),
     room('operators-know-words-and-the-store-port', '^src/operators/', [WORDS, STORE_PORT]),
     room('offsets-know-words', '^src/offsets/(?!group\\.ts$)', [WORDS, '^src/offsets/']),
-    room('the-store-of-the-group-knows-kafka', '^src/offsets/group\\.ts$', [KAFKA, WORDS, STORE_PORT]),
+    room('the-store-of-the-group-knows-kafka', '^src/offsets/group\\.ts$', [KAFKA, WORDS, STORE_PORT, '^src/offsets/forward\\.ts$']),
     room('the-demo-uses-the-public-surface', '^src/demo/', ['^src/index\\.ts$', '^src/testing/index\\.ts$']),
     only('who-knows-node-rdkafka', 'node-rdkafka', [
       '^src/(rdkafka|addon)\\.ts$',

@@ -2,6 +2,7 @@ import { BrokerError, OptionError, StoreFailedError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
 import type { TopicPartition } from '../position.js';
 import type { StateReader } from '../state.js';
+import { assertForward } from './forward.js';
 import type { ApplyWrite, Checkpoint, Claim, GroupCommits, OffsetStore } from './store.js';
 
 /**
@@ -92,7 +93,7 @@ class GroupOffsets implements OffsetStore {
   }
 
   isCurrent(key: string, epoch: number): boolean {
-    return this.#epochs.get(key) === epoch;
+    return (this.#epochs.get(key) ?? 0) === epoch;
   }
 }
 
@@ -100,8 +101,8 @@ class GroupOffsets implements OffsetStore {
 class MemberOffsets implements OffsetStore {
   readonly #store: GroupOffsets;
   readonly #member: GroupCommits;
-  /** What this member has claimed and written. */
-  readonly #known = new Map<string, Checkpoint>();
+  /** What this member has claimed and written, with its group. */
+  readonly #known = new Map<string, { readonly group: string; readonly checkpoint: Checkpoint }>();
 
   constructor(store: GroupOffsets, member: GroupCommits) {
     this.#store = store;
@@ -115,7 +116,7 @@ class MemberOffsets implements OffsetStore {
       const epoch = this.#store.nextEpoch(keyOf(group, { topic, partition }));
       const found = committed.find((position) => position.topic === topic && position.partition === partition);
       const checkpoint = found === undefined ? undefined : { topic, partition, epoch, frontier: found.offset, runs: [], metadata: '' };
-      if (checkpoint !== undefined) this.#known.set(keyOf(group, checkpoint), checkpoint);
+      if (checkpoint !== undefined) this.#remember(group, checkpoint);
       return { topic, partition, epoch, checkpoint };
     });
   }
@@ -123,22 +124,18 @@ class MemberOffsets implements OffsetStore {
   async write(group: string, checkpoints: readonly Checkpoint[], apply?: ApplyWrite): Promise<readonly Checkpoint[]> {
     this.#assertOpen();
     if (apply !== undefined) return this.#store.state();
-    const refused = checkpoints.filter((checkpoint) => !this.#store.isCurrent(keyOf(group, checkpoint), checkpoint.epoch));
-    const taken = checkpoints.filter((checkpoint) => !refused.includes(checkpoint));
-    const moved = taken.filter((checkpoint) => checkpoint.frontier !== (this.#known.get(keyOf(group, checkpoint))?.frontier ?? 0));
-    if (moved.length > 0 && !(await this.#commit(moved))) return checkpoints;
-    for (const checkpoint of moved) this.#known.set(keyOf(group, checkpoint), checkpoint);
-    return refused;
+    return this.#put(group, checkpoints, 'forward');
   }
 
-  reset(group: string, checkpoints: readonly Checkpoint[]): Promise<readonly Checkpoint[]> {
-    return this.write(group, checkpoints);
+  async reset(group: string, checkpoints: readonly Checkpoint[]): Promise<readonly Checkpoint[]> {
+    this.#assertOpen();
+    return this.#put(group, checkpoints, 'anywhere');
   }
 
-  list(group: string): Promise<readonly Checkpoint[]> {
-    return Promise.resolve(
-      [...this.#known].filter(([key]) => key.startsWith(`${group}\0`)).map(([, checkpoint]) => ({ ...checkpoint, runs: [] })),
-    );
+  // eslint-disable-next-line @typescript-eslint/require-await -- A closed store rejects, like every other answer.
+  async list(group: string): Promise<readonly Checkpoint[]> {
+    this.#assertOpen();
+    return [...this.#known.values()].filter((known) => known.group === group).map(({ checkpoint }) => ({ ...checkpoint, runs: [] }));
   }
 
   state<V>(): StateReader<V, never> {
@@ -151,6 +148,29 @@ class MemberOffsets implements OffsetStore {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #put(group: string, checkpoints: readonly Checkpoint[], direction: 'forward' | 'anywhere'): Promise<readonly Checkpoint[]> {
+    const refused: Checkpoint[] = [];
+    const moved = new Map<string, Checkpoint>();
+    for (const checkpoint of checkpoints) {
+      const key = keyOf(group, checkpoint);
+      if (!this.#store.isCurrent(key, checkpoint.epoch)) {
+        refused.push(checkpoint);
+        continue;
+      }
+      const before = (moved.get(key) ?? this.#known.get(key)?.checkpoint)?.frontier;
+      if (direction === 'forward') assertForward(before, checkpoint);
+      // Also an offset of 0 that was never committed: without it the group would begin where its policy says.
+      if (checkpoint.frontier !== before) moved.set(key, checkpoint);
+    }
+    if (moved.size > 0 && !(await this.#commit([...moved.values()]))) return checkpoints;
+    for (const checkpoint of moved.values()) this.#remember(group, checkpoint);
+    return refused;
+  }
+
+  #remember(group: string, checkpoint: Checkpoint): void {
+    this.#known.set(keyOf(group, checkpoint), { group, checkpoint });
   }
 
   /** Whether the group has taken them; if not, the member is no longer one of it. */
@@ -174,7 +194,7 @@ class MemberOffsets implements OffsetStore {
 }
 
 function keyOf(group: string, { topic, partition }: TopicPartition): string {
-  return `${group}\0${topic}/${partition}`;
+  return JSON.stringify([group, topic, partition]);
 }
 
 function notAlone(): OptionError {

@@ -27,8 +27,9 @@ export interface Tree {
 export const HEAD_BYTES = 24;
 export const TREE_BYTES = 48;
 const META_BYTES = 168;
-/** Read into, and left again. */
-const META = Buffer.alloc(META_BYTES);
+const USUAL_PAGE_BYTES = 4_096;
+/** Both metas are read into it at once, if pages have the usual size: every commit reads them twice. */
+const START = Buffer.alloc(USUAL_PAGE_BYTES + META_BYTES);
 const META_FLAG = 8;
 const LMDB_MAGIC = 0xbeefc0de;
 const LMDB_VERSION = 2;
@@ -47,16 +48,20 @@ export function readTree(bytes: Buffer, at: number): Tree {
   };
 }
 
-/** Without a bigint on the way: every commit reads some twenty of them. */
+/** Without a bigint on the way. */
 function readNumber(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32;
 }
 
 /** Both meta pages, or nothing if the file does not begin with them. */
 export function readMetas(file: number): readonly [Meta, Meta] | undefined {
-  const first = readMeta(file, 0);
-  const second = first && readMeta(file, first.pageBytes);
-  return first !== undefined && second?.pageBytes === first.pageBytes ? [first, second] : undefined;
+  if (readSync(file, START, 0, START.length, 0) < START.length) return undefined;
+  const first = parseMeta(START.subarray(0, META_BYTES));
+  if (first === undefined) return undefined;
+  const { pageBytes } = first;
+  if (pageBytes !== USUAL_PAGE_BYTES && readSync(file, START, USUAL_PAGE_BYTES, META_BYTES, pageBytes) < META_BYTES) return undefined;
+  const second = parseMeta(START.subarray(USUAL_PAGE_BYTES));
+  return second?.pageBytes === pageBytes ? [first, second] : undefined;
 }
 
 /** The one that LMDB goes by. */
@@ -64,9 +69,7 @@ export function newest([first, second]: readonly [Meta, Meta]): Meta {
   return second.transaction > first.transaction ? second : first;
 }
 
-function readMeta(file: number, at: number): Meta | undefined {
-  const bytes = META;
-  if (readSync(file, bytes, 0, META_BYTES, at) < META_BYTES) return undefined;
+function parseMeta(bytes: Buffer): Meta | undefined {
   const isMeta = bytes.readUInt16LE(18) === META_FLAG && bytes.readUInt32LE(24) === LMDB_MAGIC && bytes.readUInt32LE(28) === LMDB_VERSION;
   const pageBytes = bytes.readUInt32LE(48);
   if (!isMeta || pageBytes < 512 || pageBytes > 65_536 || (pageBytes & (pageBytes - 1)) !== 0) return undefined;

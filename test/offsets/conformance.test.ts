@@ -4,10 +4,14 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import type { ObservableInput } from 'rxjs';
 import { from, lastValueFrom, toArray } from 'rxjs';
+import type { TestContext } from 'vitest';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { groupOffsets } from '../../src/offsets/group.js';
 import { openOffsets } from '../../src/offsets/lmdb.js';
 import { memoryOffsets } from '../../src/offsets/memory.js';
-import type { Checkpoint, Claim, OffsetStore } from '../../src/offsets/store.js';
+import type { Checkpoint, Claim, GroupCommits, OffsetStore } from '../../src/offsets/store.js';
+import { Kafka } from '../../src/kafka.js';
+import type { Position, TopicPartition } from '../../src/position.js';
 
 /** The one value of an answer. */
 async function the<T>(answer: ObservableInput<T>): Promise<T> {
@@ -61,10 +65,59 @@ const HOSTILE = [
   '\u{1F600}'.repeat(62),
 ];
 
-describe.each([
-  { name: 'on disk', make: openOffsets },
-  { name: 'in memory', make: () => memoryOffsets() },
-])('the offset store $name', ({ make }) => {
+/** What a store may lack, each with the promise that it then does not make. */
+const PROMISES = {
+  exact: 'Of a partition more is remembered than its frontier: runs, metadata, and the epoch in which that was written.',
+  ordered: 'Questions are answered in the order in which they came, also if nobody waits for an answer.',
+} as const;
+
+type Promised = keyof typeof PROMISES;
+
+/** A group as its coordinator keeps it: of each partition one offset. */
+function coordinator(): GroupCommits {
+  const offsets = new Map<string, Position>();
+  const place = ({ topic, partition }: TopicPartition): string => JSON.stringify([topic, partition]);
+  return {
+    commit: (positions) => {
+      for (const position of positions) offsets.set(place(position), position);
+      return Promise.resolve();
+    },
+    committed: (partitions) => Promise.resolve(partitions.map((at) => offsets.get(place(at))).filter((position) => position !== undefined)),
+  };
+}
+
+/** The store of the groups as one member of each sees it. */
+function memberOffsets(): OffsetStore {
+  // Only a name: which one it is.
+  const kafka = new Kafka({ brokers: ['unused:9092'] });
+  const store = groupOffsets(kafka);
+  const members = new Map<string, OffsetStore>();
+  const member = (group: string): OffsetStore => {
+    const found = members.get(group) ?? (store.forMember as NonNullable<OffsetStore['forMember']>).call(store, coordinator(), kafka);
+    members.set(group, found);
+    return found;
+  };
+  return {
+    claim: (group, partitions) => member(group).claim(group, partitions),
+    write: (group, checkpoints, apply) => member(group).write(group, checkpoints, apply),
+    reset: (group, checkpoints) => member(group).reset(group, checkpoints),
+    list: (group) => member(group).list(group),
+    state: (name) => store.state(name),
+    close: () => store.close(),
+    [Symbol.asyncDispose]: () => store.close(),
+  };
+}
+
+describe.each<{ name: string; make: (path: string) => OffsetStore; lacks: readonly Promised[] }>([
+  { name: 'on disk', make: (path) => openOffsets(path), lacks: [] },
+  { name: 'in memory', make: () => memoryOffsets(), lacks: [] },
+  { name: 'of the group', make: memberOffsets, lacks: ['exact', 'ordered'] },
+])('the offset store $name', ({ make, lacks }) => {
+  /** Skips a test of a promise that the store does not make. */
+  const needs = (promise: Promised, { skip }: TestContext): void => {
+    skip(lacks.includes(promise), PROMISES[promise]);
+  };
+
   let folder: string;
   let store: OffsetStore;
 
@@ -83,7 +136,8 @@ describe.each([
     expect(await remembered(store)).toEqual([]);
   });
 
-  it('remembers frontier, runs, metadata and epoch, and says so to the next that claims', async () => {
+  it('remembers frontier, runs, metadata and epoch, and says so to the next that claims', async (context) => {
+    needs('exact', context);
     await claimed(store);
     const written = checkpoint({ frontier: 2 ** 53 - 9, runs: [2 ** 53 - 5, 2 ** 53 - 3], metadata: 'größer \u{1F600}' });
 
@@ -93,7 +147,8 @@ describe.each([
     expect(await claimed(store)).toEqual({ topic: 'orders', partition: 0, epoch: 2, checkpoint: written });
   });
 
-  it('replaces a checkpoint whole: runs and metadata that are not said again are gone', async () => {
+  it('replaces a checkpoint whole: runs and metadata that are not said again are gone', async (context) => {
+    needs('exact', context);
     await claimed(store);
     await the(store.write('billing', [checkpoint({ runs: [20, 30], metadata: 'one' })]));
     await the(store.write('billing', [checkpoint({ frontier: 10, runs: [40, 41] })]));
@@ -131,7 +186,7 @@ describe.each([
     expect(await the(store.write('billing', [future]))).toEqual([future]);
     expect(await the(store.reset('billing', [old]))).toEqual([old]);
 
-    expect(await remembered(store)).toEqual([checkpoint({ frontier: 5 })]);
+    expect(await remembered(store)).toMatchObject([{ topic: 'orders', partition: 0, frontier: 5 }]);
   });
 
   it('takes the partitions of a write that are its own and reports the others', async () => {
@@ -287,7 +342,8 @@ describe.each([
     );
   });
 
-  it('does at once what it is told: a question needs nobody to wait for the answer', async () => {
+  it('does at once what it is told: a question needs nobody to wait for the answer', async (context) => {
+    needs('ordered', context);
     void store.claim('billing', [{ topic: 'orders', partition: 0 }]);
     void store.write('billing', [checkpoint()]);
     expect(await remembered(store)).toEqual([checkpoint()]);

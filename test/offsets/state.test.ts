@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { lastValueFrom, from } from 'rxjs';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { ApplyWrite, OffsetStore, StateKey, StateTransaction } from '../../src/index.js';
@@ -144,6 +145,31 @@ describe.each([
   });
 });
 
+/** Puts the values into two tables. */
+async function put(store: OffsetStore, values: Readonly<Record<string, unknown>>): Promise<void> {
+  await (store.write('g', [], (_, txn) => {
+    for (const [key, value] of Object.entries(values)) for (const name of ['t', 'u']) txn.table(name).put(key, value);
+  }) as Promise<unknown>);
+}
+
+/** Changes what stands in the table `t`, and leaves `u`. */
+function flip(path: string, word: string, replacement: string): void {
+  const data = readFileSync(`${path}/data.mdb`);
+  let found = 0;
+  for (let at = data.indexOf(word); at >= 0; at = data.indexOf(word, at + 1)) {
+    const isOfT = data.lastIndexOf('t\0', at) > data.lastIndexOf('u\0', at);
+    if (isOfT) found += data.write(replacement, at);
+  }
+  expect(found).toBeGreaterThan(0);
+  writeFileSync(`${path}/data.mdb`, data);
+}
+
+/** As if its owner had been killed: without a checksum over all. */
+function markAsOpen(path: string): void {
+  const manifest = JSON.parse(readFileSync(`${path}/manifest.json`, 'utf8')) as object;
+  writeFileSync(`${path}/manifest.json`, JSON.stringify({ ...manifest, state: 'open', checksum: undefined }));
+}
+
 describe('the state of the store in LMDB', () => {
   it('is there again after reopening', async () => {
     const path = `${folder.path}/again`;
@@ -161,6 +187,44 @@ describe('the state of the store in LMDB', () => {
     const second = openOffsets(path);
     open.push(second);
     expect(second.state('t').get('a')).toBe(1);
+  });
+
+  it.each(['closed', 'killed'])('is never given out damaged, and takes no offsets with it: after it was %s', async (state) => {
+    const path = `${folder.path}/damaged ${state}`;
+    const first = openOffsets(path);
+    await put(first, { sound: 'sound', other: 'precious' });
+    await first.close();
+    flip(path, 'precious', 'prec10us');
+    if (state === 'killed') markAsOpen(path);
+
+    const store = openOffsets(path);
+    open.push(store);
+    const damaged = expect.objectContaining({
+      name: 'StoreCorruptError',
+      code: 'STORE_CORRUPT',
+      path,
+      message: `${path}: a value of the state is damaged. Restore the store from a backup.`,
+    }) as Error;
+    expect(() => store.state('t').get('other')).toThrow(damaged);
+    expect(() => store.state('t').entries()).toThrow(damaged);
+    expect(store.state('t').get('sound')).toBe('sound');
+    expect(store.state('u').get('sound')).toBe('sound');
+    await expect(store.list('g')).resolves.toEqual([]);
+    // What is put anew is sound again.
+    await put(store, { other: 'again' });
+    expect(store.state('t').get('other')).toBe('again');
+  });
+
+  it.each(['closed', 'killed'])('does not seem to be missing because its key was damaged: after it was %s', async (state) => {
+    const path = `${folder.path}/damaged key ${state}`;
+    const first = openOffsets(path);
+    await put(first, { keyOfOurs: 1, other: 2 });
+    await first.close();
+    flip(path, 'keyOfOurs', 'keyOfOurz');
+    if (state === 'killed') markAsOpen(path);
+    expect(() => openOffsets(path)).toThrow(
+      expect.objectContaining({ name: 'StoreCorruptError', message: expect.stringMatching(/has a damaged key in the state/) as string }),
+    );
   });
 
   it('takes nothing from a transaction that is over', async () => {

@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { openOffsets } from '../../src/offsets/lmdb.js';
 import type { Checkpoint } from '../../src/offsets/store.js';
 import { compiled, unable } from './compiled.js';
 import { GROUP } from './journal.js';
+import { unmountable } from './mounted.js';
 import { program } from './states.js';
 
 let folder: string;
@@ -40,8 +41,8 @@ async function remembered(): Promise<readonly number[]> {
   return (await (store.list(GROUP) as Promise<readonly Checkpoint[]>)).map(({ frontier }) => frontier);
 }
 
-function failed(frontier: number, name: string, message: RegExp): unknown {
-  return { failed: frontier, name, message: expect.stringMatching(message) as string };
+function failed(frontier: number, name: string, message: RegExp, { retriable = false } = {}): unknown {
+  return { failed: frontier, name, message: expect.stringMatching(message) as string, retriable };
 }
 
 const DURABLE = [1, 2, 3, 4, 5].map((durable) => ({ durable }));
@@ -91,19 +92,6 @@ describe('a directory that changes under its owner', () => {
   });
 });
 
-/** Why no file system can be mounted here. Without one that is small, nothing of this can be seen. */
-const unmountable = ((): boolean => {
-  try {
-    execFileSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' });
-    return false;
-  } catch {
-    process.stderr.write(
-      '\nNot tested: full and read-only disks, because nothing can be mounted in a namespace of its own (unshare -rm).\n',
-    );
-    return true;
-  }
-})();
-
 describe.skipIf(unmountable)('a disk that', () => {
   const mounted = (size: string, script: string): Promise<unknown[]> =>
     run('unshare', [
@@ -124,21 +112,26 @@ describe.skipIf(unmountable)('a disk that', () => {
         100,
         'StoreFailedError',
         /^the disk of .* is full: .* nothing changed within 200 ms\. Nothing was written\. Make room; the next/,
+        { retriable: true },
       ),
       { durable: 101 },
-      { name: 'StoreUnavailableError', message: expect.stringMatching(/the disk is full|ENOSPC/) as string },
+      { name: 'StoreUnavailableError', message: expect.stringMatching(/the disk is full|ENOSPC/) as string, retriable: true },
       { remembered: [101] },
     ]);
   });
 
   it('has too little room takes no new store', async () => {
     expect(await mounted('1m', 'exec "$2" "$3" open "$1"')).toEqual([
-      { name: 'StoreUnavailableError', message: expect.stringMatching(/the disk is full, \d+ bytes are needed, \d+ are free/) as string },
+      {
+        name: 'StoreUnavailableError',
+        message: expect.stringMatching(/the disk is full, \d+ bytes are needed, \d+ are free\. Make room/) as string,
+        retriable: true,
+      },
     ]);
   });
 
   it('is read-only is an error at once, for a new store and for an old one', async () => {
-    const unavailable = { name: 'StoreUnavailableError', message: expect.stringMatching(/EROFS/) as string };
+    const unavailable = { name: 'StoreUnavailableError', message: expect.stringMatching(/EROFS/) as string, retriable: false };
     const open = '"$2" "$3" open "$1"';
     expect(await mounted('8m', `mount -o remount,ro "$1" && ${open}`)).toEqual([unavailable]);
     expect(await mounted('8m', `${open} && mount -o remount,ro "$1" && ${open}`)).toEqual([unavailable]);

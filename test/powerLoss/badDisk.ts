@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
+import type { KafkaRxError } from '../../src/errors.js';
 import type { Checkpoint, OffsetStore } from '../../src/offsets/store.js';
 import { GROUP } from './journal.js';
 
@@ -34,8 +35,8 @@ async function write(store: OffsetStore, frontier: number, runs?: readonly numbe
     await (store.write(GROUP, [checkpoint(frontier, runs)]) as Promise<unknown>);
     say({ durable: frontier });
   } catch (error) {
-    const { name, message } = error as Error;
-    say({ failed: frontier, name, message });
+    const { name, message, retriable } = error as KafkaRxError;
+    say({ failed: frontier, name, message, retriable });
   }
 }
 
@@ -43,8 +44,8 @@ function opened(options?: Parameters<typeof openOffsets>[1]): OffsetStore | unde
   try {
     return openOffsets(directory, options);
   } catch (error) {
-    const { name, message } = error as Error;
-    say({ name, message });
+    const { name, message, retriable } = error as KafkaRxError;
+    say({ name, message, retriable });
     return undefined;
   }
 }
