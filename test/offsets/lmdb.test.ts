@@ -19,6 +19,7 @@ import {
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import * as lmdb from 'lmdb';
@@ -150,6 +151,39 @@ describe('what was written', () => {
     await the(store.claim(GROUP, ORDERS));
     expect(await the(store.write(GROUP, [checkpoint({ epoch: 1 })]))).toHaveLength(1);
     expect(await the(store.write(GROUP, [checkpoint({ epoch: 2 })]))).toHaveLength(0);
+  });
+
+  it('is refused by the epoch on disk, whatever this process knew of it before', async () => {
+    const store = open();
+    await the(store.claim(GROUP, ORDERS));
+    await the(store.write(GROUP, [checkpoint({ frontier: 5 })]));
+    const intruder = `
+      import { open } from 'lmdb';
+      import { encodeEpoch } from ${JSON.stringify(new URL('../../.build/src/offsets/codec.js', import.meta.url))};
+      const options = { encoding: 'binary', keyEncoding: 'binary' };
+      const root = open({ path: process.argv[1], noSubdir: false, overlappingSync: false, maxDbs: 8, ...options });
+      const epochs = root.openDB({ name: 'epochs', ...options });
+      for (const key of epochs.getKeys().asArray) await epochs.put(key, encodeEpoch(7));
+      await root.close();`;
+    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', intruder, directory], {
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    });
+
+    const late = checkpoint({ frontier: 6 });
+    expect(await the(store.write(GROUP, [late]))).toEqual([late]);
+    expect(await the(store.list(GROUP))).toEqual([checkpoint({ frontier: 5 })]);
+  });
+
+  it('is checked against what is on disk after a write that was undone', async () => {
+    const store = open();
+    await the(store.claim(GROUP, ORDERS));
+    await the(store.write(GROUP, [checkpoint({ frontier: 5 })]));
+    const undone$ = store.write(GROUP, [checkpoint({ frontier: 50 })], () => {
+      throw new Error('no');
+    });
+    await expect(the(undone$)).rejects.toThrow('no');
+    expect(await the(store.write(GROUP, [checkpoint({ frontier: 6 })]))).toEqual([]);
+    await expect(the(store.write(GROUP, [checkpoint({ frontier: 4 })]))).rejects.toThrow('go back from 6 to 4');
   });
 
   it('takes few transactions, however many writes come at once', async () => {
