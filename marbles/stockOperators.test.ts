@@ -143,7 +143,7 @@ function isPositioned(value: unknown): value is Positioned {
 /** The table of the README, row by row. */
 function table(): string[][] {
   const text = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-  const [, rows = ''] = /\n\| operator +\|.*\n\|[-| ]+\|\n((?:\|.*\n)+)/.exec(text) ?? [];
+  const [, rows = ''] = /\n\| operator +\| position +\|.*\n\|[-| ]+\|\n((?:\|.*\n)+)/.exec(text) ?? [];
   return rows
     .trim()
     .split('\n')
