@@ -232,6 +232,22 @@ export class DeliveryError extends KafkaRxError {
   }
 }
 
+/** Records that were to be kept on disk until Kafka takes them are lost to it. */
+export class SpillError extends KafkaRxError {
+  readonly path: string;
+  /** How many. */
+  readonly records: number;
+  /** There was no room within the quota, the disk did not take them, they got too old, or what is on disk is not what was written. */
+  readonly reason: 'quota' | 'disk' | 'age' | 'damaged';
+
+  constructor(message: string, options: { path: string; records: number; reason: SpillError['reason']; cause?: unknown }) {
+    super(message, { code: 'SPILL', cause: options.cause });
+    this.path = options.path;
+    this.records = options.records;
+    this.reason = options.reason;
+  }
+}
+
 /** `drain` waited `timeoutMs` after its signal and the work was still not finished. */
 export class DrainTimeoutError extends KafkaRxError {
   constructor(message: string) {

@@ -26,6 +26,13 @@ export { release } from './operators/release.js';
 export type { Order } from './turns.js';
 export type { Failure, OnFailure } from './failures.js';
 
+export { publish } from './sinks/publish.js';
+export type { PublishOptions, Published } from './sinks/publish.js';
+export { publisher } from './sinks/publisher.js';
+export type { Publisher, PublisherOptions, SendOptions, SendResult } from './sinks/publisher.js';
+export type { Drop, PublisherState, PublisherStats, Rejection } from './sinks/publisherStats.js';
+export type { PublishOutcome } from './sinks/dispatcher.js';
+export type { Backlog } from './sinks/spill.js';
 export { toTopic } from './sinks/toTopic.js';
 export type { Outgoings, ToTopicOptions } from './sinks/toTopic.js';
 

@@ -1,18 +1,7 @@
 import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StoreUnavailableError } from '../errors.js';
-
-/** LMDB maps its file into memory and locks it between processes. These do not promise that what one side writes is seen by the other. */
-const REMOTE: Readonly<Record<number, string>> = {
-  0x6969: 'NFS',
-  0x517b: 'SMB',
-  0xff534d42: 'CIFS',
-  0xfe534d42: 'SMB',
-  0x65735546: 'FUSE',
-  0x01021997: '9p',
-  0x00c36400: 'Ceph',
-  0x0bd00bd0: 'Lustre',
-};
+import { remoteKind } from '../remoteFileSystem.js';
 
 /** Makes the directory if it is not there, for good, and sees that it can be used. */
 export function prepare(path: string): void {
@@ -30,7 +19,8 @@ export function prepare(path: string): void {
   } catch (cause) {
     throw unavailable(path, `it is not writable for this user (${String((cause as NodeJS.ErrnoException).code)})`, cause);
   }
-  const remote = REMOTE[statfsSync(path).type];
+  // LMDB maps its file into memory and locks it between processes. These do not promise that what one side writes is seen by the other.
+  const remote = remoteKind(path);
   if (remote !== undefined) throw unavailable(path, `it is on a file system of the kind ${remote}, on which LMDB loses data`);
 }
 

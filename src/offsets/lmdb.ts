@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 import { KafkaRxError, OptionError } from '../errors.js';
+import { lock } from '../lock.js';
 import { checkOptions } from '../options.js';
 import type { TopicPartition } from '../position.js';
 import type { StateKey, StateReader } from '../state.js';
 import { CheckpointTable } from './checkpointTable.js';
 import { prepare, unavailable } from './directory.js';
 import { LmdbState } from './lmdbState.js';
-import { lock } from './lock.js';
 import { roomForCheckpoints, roomForRecords } from './room.js';
 import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from './store.js';
 import { StoreFiles } from './storeFiles.js';
@@ -55,7 +55,7 @@ export function openOffsets(directory: string, options: OpenOffsetsOptions = {})
   let unlock: (() => Promise<void>) | undefined;
   try {
     prepare(path);
-    unlock = lock(path);
+    unlock = lock(path, { what: 'offset store', share: 'One store has one owner; share the opened store within a process.' });
     const commitTimeoutMs = options.commitTimeoutMs ?? DEFAULT_COMMIT_TIMEOUT_MS;
     return new LmdbOffsets(new StoreFiles(path, commitTimeoutMs), unlock, commitTimeoutMs);
   } catch (error) {

@@ -17,8 +17,15 @@ export interface ProducerClientOptions {
   readonly topicProperties: Properties;
   /** Called when the `Kafka` was closed and the stream did not end. */
   readonly onClosed: (error: ClosedError) => void;
+  /** Called when no broker can be reached any more; the client goes on trying by itself. */
+  readonly onAllBrokersDown?: () => void;
+  /** How long the first broker may take to answer. Default: the `connectTimeoutMs` of the `Kafka`. */
+  readonly connectTimeoutMs?: number;
+  /** How long `end` waits for what was handed over to the client. Default 5,000 ms. */
+  readonly flushMs?: number;
 }
 
+const ALL_BROKERS_DOWN = -187;
 const QUEUE_FULL = -184;
 const UNKNOWN_PARTITION = -190;
 const MESSAGE_TOO_LARGE = 10;
@@ -51,6 +58,8 @@ export class ProducerClient implements Client {
   readonly #kafka: Kafka;
   readonly #name: string;
   readonly #onClosed: (error: ClosedError) => void;
+  readonly #connectTimeoutMs: number;
+  readonly #flushMs: number;
   readonly #producer: Producer;
   readonly #native: NativeProducer;
   /** Records that wait: for the connection, or for room in the client's queue. */
@@ -65,12 +74,19 @@ export class ProducerClient implements Client {
   #patience: ReturnType<typeof setTimeout> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(kafka: Kafka, { name, properties, topicProperties, onClosed }: ProducerClientOptions) {
+  constructor(kafka: Kafka, options: ProducerClientOptions) {
+    const { name, properties, topicProperties, onClosed, onAllBrokersDown } = options;
     this.#kafka = kafka;
     this.#name = name;
     this.#onClosed = onClosed;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? kafka.connectTimeoutMs;
+    this.#flushMs = options.flushMs ?? CLOSE_TIMEOUT_MS;
     this.#producer = createProducer(kafka, properties, topicProperties);
     forwardEvents(kafka, this.#producer, name);
+    if (onAllBrokersDown !== undefined)
+      this.#producer.on('event.error', (error) => {
+        if (codeOf(error) === ALL_BROKERS_DOWN) onAllBrokersDown();
+      });
     this.#native = this.#producer.getClient() as NativeProducer;
     this.#producer.on('delivery-report', (error, report) => {
       this.#settle(error, report);
@@ -89,6 +105,22 @@ export class ProducerClient implements Client {
     if (this.#unsent.length > 0 || !this.#connected || !this.#produce(record, settle)) this.#unsent.push({ record, settle });
   }
 
+  /** Resolves if a broker answers in that time. Only after `connect` has. */
+  probe(timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#producer.getMetadata({ allTopics: false, timeout: timeoutMs }, (cause) => {
+        if (!(cause as unknown)) resolve();
+        else
+          reject(
+            new BrokerUnavailableError(`no broker answered within ${timeoutMs} ms (${cause.message}).`, {
+              brokers: this.#kafka.brokers,
+              cause,
+            }),
+          );
+      });
+    });
+  }
+
   /** Sends nothing more and lets go of the client. What was handed over to it may still arrive, but nobody hears of it. */
   end(): Promise<void> {
     this.#ending ??= this.#end();
@@ -102,7 +134,8 @@ export class ProducerClient implements Client {
   }
 
   async #connect(): Promise<void> {
-    const { brokers, connectTimeoutMs } = this.#kafka;
+    const { brokers } = this.#kafka;
+    const connectTimeoutMs = this.#connectTimeoutMs;
     let asked = false;
     this.#producer.once('connection.failure', () => {
       asked = true;
@@ -134,7 +167,7 @@ export class ProducerClient implements Client {
     await this.#connecting?.catch(() => undefined);
     if (!this.#connected) return;
     await new Promise<void>((resolve) => {
-      this.#producer.disconnect(CLOSE_TIMEOUT_MS, () => {
+      this.#producer.disconnect(this.#flushMs, () => {
         resolve();
       });
     });

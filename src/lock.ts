@@ -4,12 +4,20 @@ import type { Server } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { StoreLockedError, StoreUnavailableError } from '../errors.js';
+import { StoreLockedError, StoreUnavailableError } from './errors.js';
 
 /** The longest path in bytes that a socket address holds on the systems we know, with a little to spare: a longer one is cut off silently. */
 const MAX_SOCKET_PATH = 100;
 /** How long a socket may take to say whether somebody listens. The kernel answers for a stopped owner too. */
 const PROBE_MS = 5_000;
+
+/** What is locked, and who owns it, in the words of the messages. */
+export interface Locked {
+  /** Such as `offset store`. */
+  readonly what: string;
+  /** What to do instead of opening it twice in one process. */
+  readonly share: string;
+}
 
 /**
  * Takes the directory for this process, or throws a {@link StoreLockedError}. Synchronous.
@@ -21,7 +29,7 @@ const PROBE_MS = 5_000;
  * reuses the name that decides, and of any number of successors exactly one gets the next number. A socket gets its name when it already
  * listens, so one that does not is dead; and only the owner removes names, those below its own, so the highest number only rises.
  */
-export function lock(directory: string): () => Promise<void> {
+export function lock(directory: string, locked: Locked): () => Promise<void> {
   const draft = `owner.${randomBytes(6).toString('hex')}.draft`;
   // A long path is reached through a handle on its directory.
   const handle = Buffer.byteLength(join(directory, draft)) > MAX_SOCKET_PATH ? openSync(directory, 'r') : undefined;
@@ -35,8 +43,8 @@ export function lock(directory: string): () => Promise<void> {
       });
     });
   try {
-    bind(server, directory, at(draft));
-    const mine = succeed(directory, draft, at);
+    bind(server, directory, at(draft), locked);
+    const mine = succeed(directory, draft, at, locked);
     chmodSync(join(directory, socketName(mine)), 0o600);
     writeFileSync(join(directory, PID_FILE), `${mine} ${process.pid}\n`, { mode: 0o600 });
     tidy(directory, mine);
@@ -62,13 +70,13 @@ function lastOwner(directory: string): number {
 }
 
 /** Makes the draft the last owner's successor. */
-function succeed(directory: string, draft: string, at: (name: string) => string): number {
+function succeed(directory: string, draft: string, at: (name: string) => string, locked: Locked): number {
   for (;;) {
     const last = lastOwner(directory);
     if (last > 0) {
       const answer = knock(at(socketName(last)));
-      if (answer === 'EACCES') throw unlockable(directory, 'it belongs to another user (EACCES)');
-      if (answer !== 'ECONNREFUSED' && answer !== 'ENOENT') throw locked(directory);
+      if (answer === 'EACCES') throw unlockable(directory, locked, 'it belongs to another user (EACCES)');
+      if (answer !== 'ECONNREFUSED' && answer !== 'ENOENT') throw inUse(directory, locked);
     }
     const mine = last + 1;
     try {
@@ -78,8 +86,8 @@ function succeed(directory: string, draft: string, at: (name: string) => string)
       // Somebody was quicker: and either took the number, or has already tidied up.
       const { code } = cause as NodeJS.ErrnoException;
       if (code === 'EEXIST') continue;
-      if (code === 'ENOENT') throw locked(directory);
-      throw unlockable(directory, String(code), cause);
+      if (code === 'ENOENT') throw inUse(directory, locked);
+      throw unlockable(directory, locked, String(code), cause);
     }
   }
 }
@@ -95,11 +103,11 @@ function tidy(directory: string, mine: number): void {
   for (const name of [...drafts, ...sockets]) rmSync(join(directory, name), { force: true });
 }
 
-function bind(server: Server, directory: string, path: string): void {
+function bind(server: Server, directory: string, path: string, locked: Locked): void {
   // The socket is bound within the call; only the news of a failure comes later.
   server.on('error', () => undefined);
   server.listen({ path, exclusive: true });
-  if (!server.listening) throw unlockable(directory, 'the system takes no unix socket there');
+  if (!server.listening) throw unlockable(directory, locked, 'the system takes no unix socket there');
   server.unref();
 }
 
@@ -130,16 +138,16 @@ const KNOCK = `
   require('node:net').connect(path).on('connect', () => say('')).on('error', ({ code }) => say(code));
 `;
 
-function unlockable(directory: string, reason: string, cause?: unknown): StoreUnavailableError {
+function unlockable(directory: string, { what }: Locked, reason: string, cause?: unknown): StoreUnavailableError {
   return new StoreUnavailableError(
-    `the offset store ${directory} cannot be used: its lock cannot be taken, ${reason}. Choose a directory on a local disk that this user may write to.`,
+    `the ${what} ${directory} cannot be used: its lock cannot be taken, ${reason}. Choose a directory on a local disk that this user may write to.`,
     { path: directory, cause },
   );
 }
 
-function locked(directory: string): StoreLockedError {
+function inUse(directory: string, { what, share }: Locked): StoreLockedError {
   return new StoreLockedError(
-    `the offset store ${directory} is in use by ${nameOfOwner(directory)}: close that one first, or open another directory. One store has one owner; share the opened store within a process.`,
+    `the ${what} ${directory} is in use by ${nameOfOwner(directory)}: close that one first, or open another directory. ${share}`,
     { path: directory },
   );
 }

@@ -1,0 +1,119 @@
+import { DeliveryError } from '../errors.js';
+import type { Kafka, Properties } from '../kafka.js';
+import type { Outlet } from './dispatcher.js';
+import type { Outgoing } from './outgoing.js';
+import type { Settle } from './producer.js';
+import { ProducerClient } from './producer.js';
+
+export interface KafkaOutletOptions {
+  readonly properties: Properties;
+  readonly topicProperties: Properties;
+  readonly probeTimeoutMs: number;
+  /** Called when no broker can be reached any more. */
+  readonly onAllBrokersDown: () => void;
+}
+
+/** librdkafka's client has failed for good: another one may not. */
+const FATAL = -150;
+
+/** The way to Kafka, by a client that is replaced by another when it could not connect, or failed for good. */
+export class KafkaOutlet implements Outlet {
+  readonly #kafka: Kafka;
+  readonly #options: KafkaOutletOptions;
+  #client: ProducerClient | undefined;
+  #probing: Promise<void> = Promise.resolve();
+  /** Clients that are let go of. */
+  #leaving: Promise<unknown> = Promise.resolve();
+  #closing = false;
+
+  /** @throws {ClientUnavailableError} for settings that the client does not take. */
+  constructor(kafka: Kafka, options: KafkaOutletOptions) {
+    this.#kafka = kafka;
+    this.#options = options;
+    this.#client = this.#make();
+  }
+
+  send(record: Outgoing, settle: Settle): void {
+    const client = this.#client;
+    if (client === undefined) {
+      queueMicrotask(() => {
+        settle(failedForGood(record), undefined);
+      });
+      return;
+    }
+    client.send(record, (error, delivery) => {
+      if (error?.kafkaCode !== FATAL) {
+        settle(error, delivery);
+        return;
+      }
+      this.#letGo(client);
+      settle(failedForGood(record, error), undefined);
+    });
+  }
+
+  probe(done: (error: unknown) => void): void {
+    this.#probing = this.#probe().then(
+      () => {
+        done(undefined);
+      },
+      (error: unknown) => {
+        done(error);
+      },
+    );
+  }
+
+  /** What was handed over and is not acknowledged may still arrive, but nobody hears of it. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#probing;
+    if (this.#client !== undefined) this.#letGo(this.#client);
+    await this.#leaving;
+  }
+
+  async #probe(): Promise<void> {
+    const isKnown = this.#client !== undefined;
+    const client = (this.#client ??= this.#make());
+    try {
+      await client.connect();
+    } catch (error) {
+      this.#letGo(client);
+      throw error;
+    }
+    if (isKnown) await client.probe(this.#options.probeTimeoutMs);
+  }
+
+  #make(): ProducerClient {
+    const { properties, topicProperties, probeTimeoutMs, onAllBrokersDown } = this.#options;
+    const client = new ProducerClient(this.#kafka, {
+      name: 'publisher',
+      properties,
+      topicProperties,
+      connectTimeoutMs: probeTimeoutMs,
+      // What is not acknowledged by then is on disk.
+      flushMs: 1,
+      onClosed: () => undefined,
+      onAllBrokersDown: () => {
+        if (client === this.#client && !this.#closing) onAllBrokersDown();
+      },
+    });
+    return client;
+  }
+
+  #letGo(client: ProducerClient): void {
+    if (this.#client !== client) return;
+    this.#client = undefined;
+    this.#leaving = Promise.all([this.#leaving, client.end()]);
+  }
+}
+
+/** The record itself is as good as before. */
+function failedForGood({ topic, partition }: Outgoing, cause?: DeliveryError): DeliveryError {
+  return new DeliveryError(`a record to ${topic} was not acknowledged: the client has failed for good, and is replaced.`, {
+    topic,
+    partition: partition ?? undefined,
+    kafkaCode: FATAL,
+    outcome: 'unknown',
+    retriable: true,
+    cause,
+  });
+}

@@ -1,0 +1,146 @@
+import type { OperatorFunction, Subscriber } from 'rxjs';
+import { Observable } from 'rxjs';
+import { OptionError } from '../errors.js';
+import { checkOptions } from '../options.js';
+import type { KafkaRecord, ProducerRecord } from '../record.js';
+import type { PublishOutcome } from './dispatcher.js';
+import { forward } from './outgoing.js';
+import { Publisher } from './publisher.js';
+
+/** An input, and what became of it. */
+export interface Published<T> extends PublishOutcome {
+  readonly input: T;
+}
+
+export interface PublishOptions<T, R = Published<T>> {
+  /** What to pass on. Default: the outcome, with the input as `input`. */
+  readonly result?: (input: T, outcome: PublishOutcome) => R;
+}
+
+/**
+ * Sends each input through a publisher, and passes it on with where it went: `'kafka'`, `'disk'`, `'dropped'` or `'rejected'`.
+ *
+ * Inputs go on in the order in which they came, each when its outcome is known. It never errors by itself and closes nothing: the publisher
+ * is yours. A source that is faster than Kafka and the disk sees `'rejected'`.
+ *
+ * ```text
+ * inputs    --a--b-----c--|
+ *           publish(publisher)     Kafka takes three frames
+ * result    -----a--b-----(c|)
+ * ```
+ *
+ * @param to What to send for an input. Default: its own key, value and headers.
+ * @returns The outcomes. Errors with what `to` or `result` throw.
+ * @throws {OptionError} at once, for a wrong argument.
+ *
+ * @example
+ * ```ts
+ * const invoices = publisher(kafka, { topic: 'invoices', spill: './spill' });
+ * orders$.pipe(
+ *   publish(invoices, ({ key, value }) => ({ key, value }), { result: (order) => order }),
+ *   commit(),
+ * );
+ * ```
+ */
+export function publish<T extends KafkaRecord<Buffer | string | null, Buffer | string | null>>(
+  publisher: Publisher,
+): OperatorFunction<T, Published<T>>;
+export function publish<T, R = Published<T>>(
+  publisher: Publisher,
+  to: (input: T) => ProducerRecord,
+  options?: PublishOptions<T, R>,
+): OperatorFunction<T, R>;
+export function publish<T, R = Published<T>>(
+  publisher: Publisher,
+  to: (input: T) => ProducerRecord = forward as unknown as (input: T) => ProducerRecord,
+  options: PublishOptions<T, R> = {},
+): OperatorFunction<T, R> {
+  checkOptions('publish', options, { result: 'function' });
+  if (!(publisher instanceof Publisher)) throw new OptionError('publish: the first argument is what `publisher(kafka, …)` gave.');
+  if (typeof to !== 'function') throw new OptionError('publish: the second argument is a function of the input that gives what to send.');
+  const { result = (input: T, outcome: PublishOutcome): R => ({ ...outcome, input }) as R } = options;
+  return (source) =>
+    new Observable<R>((subscriber) => {
+      const inputs = new Inputs(subscriber, result);
+      return source.subscribe({
+        next: (input) => {
+          let record;
+          try {
+            record = to(input);
+          } catch (error) {
+            subscriber.error(error);
+            return;
+          }
+          const entry = inputs.add(input);
+          publisher.offer(record, (outcome) => {
+            inputs.settled(entry, outcome);
+          });
+        },
+        error: (error: unknown) => {
+          subscriber.error(error);
+        },
+        complete: () => {
+          inputs.complete();
+        },
+      });
+    });
+}
+
+interface Entry<T> {
+  readonly input: T;
+  outcome: PublishOutcome | undefined;
+}
+
+/** The inputs of which no outcome was passed on, in order. */
+class Inputs<T, R> {
+  readonly #subscriber: Subscriber<R>;
+  readonly #result: (input: T, outcome: PublishOutcome) => R;
+  #entries: Entry<T>[] = [];
+  #first = 0;
+  #completed = false;
+
+  constructor(subscriber: Subscriber<R>, result: (input: T, outcome: PublishOutcome) => R) {
+    this.#subscriber = subscriber;
+    this.#result = result;
+  }
+
+  add(input: T): Entry<T> {
+    const entry: Entry<T> = { input, outcome: undefined };
+    this.#entries.push(entry);
+    return entry;
+  }
+
+  settled(entry: Entry<T>, outcome: PublishOutcome): void {
+    entry.outcome = outcome;
+    this.#passOn();
+  }
+
+  complete(): void {
+    this.#completed = true;
+    this.#passOn();
+  }
+
+  #passOn(): void {
+    for (let entry = this.#entries[this.#first]; entry?.outcome !== undefined; entry = this.#entries[this.#first]) {
+      if (this.#subscriber.closed) return;
+      // Counted before it is passed on: that may bring the next input, or the end, in the same call.
+      this.#first += 1;
+      let value;
+      try {
+        value = this.#result(entry.input, entry.outcome);
+      } catch (error) {
+        this.#subscriber.error(error);
+        return;
+      }
+      this.#subscriber.next(value);
+    }
+    if (this.#first === this.#entries.length) {
+      this.#entries = [];
+      this.#first = 0;
+      if (this.#completed) this.#subscriber.complete();
+    } else if (this.#first > 1_024 && this.#first * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+}

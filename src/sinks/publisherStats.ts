@@ -1,0 +1,56 @@
+import type { Backlog } from './spill.js';
+
+/**
+ * Where a publisher's messages go: straight to Kafka; to the disk, while Kafka cannot be reached; or to Kafka, while what is on disk follows.
+ */
+export type PublisherState = 'kafka' | 'spilling' | 'replaying';
+
+/** Why a message was not taken at all. */
+export type Rejection = 'invalid' | 'too-large' | 'queue-full' | 'closed';
+
+/** Why a message that was taken is lost. */
+export type Drop = 'refused' | 'quota' | 'disk' | 'age' | 'damaged';
+
+/** What a publisher has done since `since`, and what it holds now. `accepted` is always `delivered + spilled + dropped.refused + dropped.quota + dropped.disk + queued.messages`, but for what `replayed` ones add to `dropped.refused`. */
+export interface PublisherStats {
+  /** When counting began, in milliseconds since the epoch: at the start, or at the last `resetStats()`. */
+  readonly since: number;
+  readonly state: PublisherState;
+  /** Messages that `send` took. */
+  readonly accepted: number;
+  /** Messages that `send` did not take, by reason. */
+  readonly rejected: Readonly<Record<Rejection, number>>;
+  /** Messages that Kafka acknowledged without having been on disk. */
+  readonly delivered: number;
+  /** Messages that went to the disk. */
+  readonly spilled: number;
+  /** Messages from the disk that Kafka acknowledged. */
+  readonly replayed: number;
+  /** Messages that were taken and are lost, by reason. `damaged` are those on disk that can no longer be read. */
+  readonly dropped: Readonly<Record<Drop, number>>;
+  /** Deliveries that were tried again. */
+  readonly retries: number;
+  /** Times that Kafka was found not to be there. */
+  readonly outages: number;
+  /** What is in memory now, on its way to Kafka or to the disk. */
+  readonly queued: { readonly messages: number; readonly bytes: number };
+  /** What is on disk now and has not arrived. */
+  readonly onDisk: Backlog;
+}
+
+/** The part that counts, and can be set back. */
+export class Counters {
+  since: number;
+  accepted = 0;
+  readonly rejected: Record<Rejection, number> = { 'invalid': 0, 'too-large': 0, 'queue-full': 0, 'closed': 0 };
+  delivered = 0;
+  spilled = 0;
+  replayed = 0;
+  readonly dropped: Record<Drop, number> = { refused: 0, quota: 0, disk: 0, age: 0, damaged: 0 };
+  retries = 0;
+  outages = 0;
+
+  constructor(since: number) {
+    this.since = since;
+  }
+}
