@@ -19,7 +19,7 @@ describe('a publisher', () => {
     inVirtualTime(({ expectObservable }) => {
       const { kafka, spill, dispatcher, outcomes, send } = publishing();
       //            1         2                                  the probe at 10 fails at 11, the next comes 75 ms later and answers at 87
-      const states$ = 'k---------s 76ms r---k';
+      const states$ = 'rk--------s 76ms r---k';
       at(5, () => send('a'));
       at(10, () => {
         kafka.isUp = false;
@@ -61,7 +61,7 @@ describe('a publisher', () => {
     'replays what an earlier run has left, oldest first',
     inVirtualTime(({ expectObservable }) => {
       const { dispatcher, kafka, spill } = publishing({}, new FakeKafka(), new FakeSpill(['a', 'b', 'c']));
-      expectObservable(dispatcher.state$, '^ 500ms !').toBe('kr---k', states);
+      expectObservable(dispatcher.state$, '^ 500ms !').toBe('r----k', states);
       at(100, () => {
         expect(kafka.arrived).toEqual(['a', 'b', 'c']);
         expect(spill.left).toEqual([]);
@@ -274,7 +274,7 @@ describe('closing', () => {
       at(3, () => {
         dispatcher.close(() => outcomes.push('closed'));
       });
-      expectObservable(dispatcher.state$).toBe('k 22ms r-|', states);
+      expectObservable(dispatcher.state$).toBe('rk 21ms r-|', states);
       at(100, () => {
         expect(outcomes).toEqual(['a disk', 'b disk', 'closed']);
       });

@@ -78,7 +78,7 @@ export class Dispatcher {
   readonly #spill: Spill;
   readonly #options: DispatcherOptions;
   readonly #outcomes$ = new Subject<PublishOutcome>();
-  readonly #state$ = new BehaviorSubject<PublisherState>('kafka');
+  readonly #state$ = new BehaviorSubject<PublisherState>('replaying');
   readonly #lanes = new KeyLanes<Message>();
   /** Undefined until the first probe has answered. */
   #up: boolean | undefined;
@@ -560,9 +560,9 @@ export class Dispatcher {
   }
 
   #tellState(): void {
-    const { records } = this.#spill.backlog;
-    const state =
-      this.#up === false ? 'spilling' : records > 0 || this.#group.length > 0 || this.#toDisk.length > 0 ? 'replaying' : 'kafka';
+    // Before it is known what is on disk, something may be.
+    const isDiskEmpty = this.#opened && this.#spill.backlog.records === 0 && this.#group.length === 0 && this.#toDisk.length === 0;
+    const state = this.#up === false ? 'spilling' : isDiskEmpty ? 'kafka' : 'replaying';
     if (state !== this.#state$.value) this.#state$.next(state);
   }
 }

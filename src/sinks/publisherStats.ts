@@ -2,6 +2,8 @@ import type { Backlog } from './spill.js';
 
 /**
  * Where a publisher's messages go: straight to Kafka; to the disk, while Kafka cannot be reached; or to Kafka, while what is on disk follows.
+ *
+ * It begins with `'replaying'`, until it is known what is on disk: `'kafka'` means that nothing is left there.
  */
 export type PublisherState = 'kafka' | 'spilling' | 'replaying';
 

@@ -21,13 +21,13 @@ export function written(spill: SpillDirectory, records: readonly Outgoing[]): Pr
   });
 }
 
-/** All that was not read yet. */
-export async function readAll(spill: SpillDirectory): Promise<Stored[]> {
+/** All that was not read yet, in small bites unless told otherwise. */
+export async function readAll(spill: SpillDirectory, limit = { records: 7, bytes: 5_000 }): Promise<Stored[]> {
   const all: Stored[] = [];
   while (spill.unread > 0) {
     all.push(
       ...(await new Promise<readonly Stored[]>((resolve, reject) => {
-        spill.read({ records: 7, bytes: 5_000 }, (error, found) => {
+        spill.read(limit, (error, found) => {
           if (error === undefined) resolve(found);
           else reject(error);
         });
