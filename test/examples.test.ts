@@ -71,6 +71,7 @@ describe('the examples of the README and of the doc comments', () => {
     const words: Record<string, string> = {
       'localhost:9092': brokers.join("', '"),
       './offsets': `${folder.path}/offsets`,
+      './spill': `${folder.path}/spill`,
       'billing': unique('billing'),
       ...topics,
     };

@@ -40,19 +40,31 @@ async function run({ order, planted, kills, seed }: RunOptions): Promise<string>
   try {
     const cluster = start('cluster', topic);
     const [brokers] = (await once(cluster, 'message')) as [string[]];
-    const live = (life: number, last: boolean): ChildProcess =>
+    const live = (life: number, { patient = false, last = false }): ChildProcess =>
       start(
         'life',
-        JSON.stringify({ brokers, topic, spill: join(folder.path, 'spill'), journal, life, order, last, planted } satisfies LifeOptions),
+        JSON.stringify({
+          brokers,
+          topic,
+          spill: join(folder.path, 'spill'),
+          journal,
+          life,
+          order,
+          patient,
+          last,
+          planted,
+        } satisfies LifeOptions),
       );
     using written = new AppendOnly(journal);
     const comeOrGo = (): void => {
       cluster.kill(random() < 0.4 ? 'SIGSTOP' : 'SIGCONT');
     };
     for (let life = 0; life < kills; life += 1) {
-      comeOrGo();
+      const patient = life % 3 === 2;
+      if (patient) cluster.kill('SIGCONT');
+      else comeOrGo();
       const before = written.size;
-      const publisher = live(life, false);
+      const publisher = live(life, { patient });
       const ended = once(publisher, 'exit') as Promise<[number | null, string | null]>;
       // Any moment may be the wrong one, that of the start too; a planted mistake has to have been made.
       const lines = planted === undefined ? Math.floor(random() * MOST_LINES) - 20 : MOST_LINES;
@@ -72,7 +84,7 @@ async function run({ order, planted, kills, seed }: RunOptions): Promise<string>
     }
     cluster.kill('SIGCONT');
     if (planted === undefined) {
-      const last = live(kills, true);
+      const last = live(kills, { last: true });
       await once(last, 'message');
       last.send('end');
       await once(last, 'exit');

@@ -9,22 +9,24 @@ export interface LifeOptions {
   readonly journal: string;
   readonly life: number;
   readonly order: 'none' | 'key';
+  /** Send nothing before all that is on disk has arrived. */
+  readonly patient: boolean;
   /** Send nothing more, and end when nothing is left to be replayed. */
   readonly last: boolean;
   /** A mistake that the verifier has to find. */
   readonly planted: 'disk before it is written' | undefined;
 }
 
-const KEYS = 8;
+const KEYS = 40;
 const PER_TICK = 6;
 
-const { brokers, topic, spill, journal, life, order, last, planted } = JSON.parse(process.argv[2] as string) as LifeOptions;
+const { brokers, topic, spill, journal, life, order, patient, last, planted } = JSON.parse(process.argv[2] as string) as LifeOptions;
 const file = new AppendOnly(journal);
 const kafka = new Kafka({ brokers });
 const out = publisher(kafka, { topic, spill, order, attemptTimeoutMs: 300, probeTimeoutMs: 200, maxBackoffMs: 100, retries: 1 });
 
 if (last) {
-  out.state$.subscribe((state) => {
+  void out.state$.forEach((state) => {
     if (state === 'kafka' && out.stats().onDisk.records === 0) process.send?.('empty');
   });
   process.on('message', () => {
@@ -32,7 +34,10 @@ if (last) {
   });
 } else {
   let next = 0;
+  let waiting = patient;
   setInterval(() => {
+    waiting &&= out.stats().state !== 'kafka';
+    if (waiting) return;
     for (let i = 0; i < PER_TICK; i += 1) {
       const number = (next += 1);
       const key = `k${number % KEYS}`;

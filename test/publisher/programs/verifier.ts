@@ -22,11 +22,15 @@ const ask = <T>(question: (done: (error: unknown, answer: T) => void) => void): 
       else resolve(answer);
     });
   });
-await ask((done) => consumer.connect({ allTopics: false, timeout: 10_000 }, done));
+await ask((done) => {
+  consumer.connect({ allTopics: false, timeout: 10_000 }, done);
+});
 const PARTITIONS = [0, 1, 2, 3];
 const marks = await Promise.all(
   PARTITIONS.map((partition) =>
-    ask<{ lowOffset: number; highOffset: number }>((done) => consumer.queryWatermarkOffsets(topic, partition, 10_000, done)),
+    ask<{ lowOffset: number; highOffset: number }>((done) => {
+      consumer.queryWatermarkOffsets(topic, partition, 10_000, done);
+    }),
   ),
 );
 const total = marks.reduce((sum, { highOffset }) => sum + highOffset, 0);

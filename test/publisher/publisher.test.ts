@@ -1,0 +1,206 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Subject, filter, firstValueFrom, from, take } from 'rxjs';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import type { PublishOutcome, Publisher, PublisherState, PublisherStats } from '../../src/index.js';
+import { Kafka, OptionError, publish, publisher } from '../../src/index.js';
+import { embeddedKafka } from '../../src/testing/index.js';
+import { collect, failure } from '../sinks/outcome.js';
+import { created } from '../sinks/topics.js';
+import { contents } from '../sinks/witness.js';
+import { silentPort } from '../support/silentPort.js';
+import { temporaryFolder } from '../support/temporaryFolder.js';
+
+const brokers = inject('brokers');
+/** Kafka is soon taken to be away. */
+const quick = { attemptTimeoutMs: 300, probeTimeoutMs: 300, maxBackoffMs: 100, retries: 0 };
+
+async function folder(): Promise<string> {
+  const made = await temporaryFolder();
+  onTestFinished(() => made[Symbol.asyncDispose]());
+  return join(made.path, 'spill');
+}
+
+function outcomes(of: Publisher, count: number): Promise<PublishOutcome[]> {
+  return collect(of.outcomes$.pipe(take(count)));
+}
+
+function reaches(of: Publisher, state: PublisherState): Promise<PublisherState> {
+  return firstValueFrom(of.state$.pipe(filter((now) => now === state)), { defaultValue: 'spilling' });
+}
+
+describe('publisher', () => {
+  it('returns at once, and says of each message where it went', async () => {
+    const topic = await created('published', 4);
+    await using kafka = new Kafka({ brokers });
+    const out = publisher(kafka, { topic, spill: await folder() });
+    const told: PublishOutcome[] = [];
+    const all = outcomes(out, 5);
+
+    const sent = [
+      out.send('a', '1', { onOutcome: (outcome) => told.push(outcome) }),
+      out.send(null, Buffer.from('2'), { headers: { trace: 'x' } }),
+      out.send(7 as unknown as string, 'v', { onOutcome: (outcome) => told.push(outcome) }),
+      out.send('k', undefined as unknown as string),
+      out.send('k', 'x'.repeat(1_000_000)),
+    ];
+
+    expect(sent.map((result) => (result.accepted ? 'accepted' : `${result.reason}: ${result.error.message}`))).toEqual([
+      'accepted',
+      'accepted',
+      expect.stringMatching(/^invalid: the key of an outgoing record .* is of type number/),
+      expect.stringMatching(/^invalid: the value of an outgoing record .* is missing/),
+      expect.stringMatching(/^too-large: a message to .* is too large: \d+ bytes, 1000000 are allowed/),
+    ]);
+    // Those that were not taken are told of before `send` returns.
+    expect(told.map(({ where }) => where)).toEqual(['rejected']);
+    expect((await all).map(({ where }) => where)).toEqual(['rejected', 'rejected', 'rejected', 'kafka', 'kafka']);
+    expect(told[1]).toMatchObject({ where: 'kafka', topic, delivery: { topic, offset: 0 }, replayed: false });
+    expect(out.stats()).toMatchObject({
+      state: 'kafka',
+      accepted: 2,
+      delivered: 2,
+      rejected: { 'invalid': 2, 'too-large': 1 },
+      queued: { messages: 0, bytes: 0 },
+    });
+    out.resetStats();
+    expect(out.stats()).toMatchObject({ accepted: 0, rejected: { invalid: 0 } });
+    await kafka.close();
+    expect(out.send('k', 'v')).toMatchObject({ accepted: false, reason: 'closed' });
+    const found = await contents(brokers, topic);
+    expect(found.map(({ value }) => String(value)).toSorted()).toEqual(['1', '2']);
+    expect(found.find(({ key }) => key === null)?.headers.map(([name, value]) => [name, String(value)])).toEqual([['trace', 'x']]);
+  });
+
+  it('spills while Kafka is away, and the next publisher replays it with the time at which it was sent', async () => {
+    const spill = await folder();
+    const away = await embeddedKafka({ topics: ['t'] });
+    const before = Date.now();
+    {
+      await using kafka = new Kafka({ brokers: away.brokers });
+      const out = publisher(kafka, { topic: 't', spill, ...quick });
+      await reaches(out, 'kafka');
+      await away.close();
+      const first = outcomes(out, 3);
+      for (const value of ['1', '2', '3']) out.send('k', value);
+      expect((await first).map(({ where }) => where)).toEqual(['disk', 'disk', 'disk']);
+      expect(out.stats()).toMatchObject({ state: 'spilling', spilled: 3, onDisk: { records: 3 } });
+    }
+    const after = Date.now();
+    const topic = 't';
+    await using back = await embeddedKafka({ topics: [topic] });
+    await using kafka = new Kafka({ brokers: back.brokers });
+    const out = publisher(kafka, { topic, spill, order: 'key', ...quick });
+    const replayed = await outcomes(out, 3);
+    expect(replayed.map(({ where, replayed: again }) => [where, again])).toEqual(Array(3).fill(['kafka', true]));
+    await reaches(out, 'kafka');
+    expect(out.stats()).toMatchObject({ replayed: 3, accepted: 0, onDisk: { records: 0 } });
+    const found = await contents(back.brokers, topic);
+    expect(found.map(({ value }) => String(value))).toEqual(['1', '2', '3']);
+    for (const { timestamp } of found) {
+      expect(timestamp).toBeGreaterThanOrEqual(before);
+      expect(timestamp).toBeLessThanOrEqual(after);
+    }
+  });
+
+  it('brings everything to the disk where nobody ever answers, and closes', async () => {
+    await using silent = await silentPort();
+    const kafka = new Kafka({ brokers: [silent.address] });
+    const out = publisher(kafka, { topic: 't', spill: await folder(), ...quick });
+    const all = outcomes(out, 100);
+    for (let i = 0; i < 100; i += 1) out.send('k', String(i));
+    expect(new Set((await all).map(({ where }) => where))).toEqual(new Set(['disk']));
+    await kafka.close();
+  });
+
+  it('serves its statistics as a stream that ends with it', async () => {
+    await using kafka = new Kafka({ brokers });
+    const out = publisher(kafka, { topic: await created('watched', 4), spill: await folder(), statsEveryMs: 5 });
+    const snapshots = collect(out.stats$);
+    const delivered = firstValueFrom(out.stats$.pipe(filter((stats) => stats.delivered === 1)), { defaultValue: undefined });
+    out.send('k', 'v');
+    await delivered;
+    await out.close();
+    expect((await snapshots).length).toBeGreaterThan(1);
+    expect(await collect(out.stats$)).toEqual([]);
+  });
+
+  it('takes no wrong option, no directory in use, and no setting that the client does not know', async () => {
+    await using kafka = new Kafka({ brokers });
+    const spill = await folder();
+    const make = (options: object) => () => publisher(kafka, { topic: 't', spill, ...options });
+    expect(make({ topic: 'no topic' })).toThrow(OptionError);
+    expect(make({ spil: 'x' })).toThrow(/did you mean `spill`/);
+    expect(make({ order: 'some' })).toThrow(/`order` must be 'none' or 'key'/);
+    expect(make({ properties: { 'no.such': 1 } })).toThrow(expect.objectContaining({ code: 'CLIENT_UNAVAILABLE' }) as Error);
+    mkdirSync(spill);
+    const out = make({})();
+    expect(make({})).toThrow(expect.objectContaining({ code: 'STORE_LOCKED' }) as Error);
+    await out.close();
+    await make({})().close();
+    await kafka.close();
+    expect(make({})).toThrow(expect.objectContaining({ code: 'CLOSED' }) as Error);
+  });
+});
+
+describe('publish', () => {
+  it('passes each input on with where it went, in order, and completes when all is known', async () => {
+    const topic = await created('operator', 4);
+    await using kafka = new Kafka({ brokers });
+    const out = publisher(kafka, { topic, spill: await folder() });
+    const inputs = ['a', undefined, 'b'];
+    const seen = await collect(from(inputs).pipe(publish(out, (value) => ({ key: 'k', value: value as string }))));
+    expect(seen.map(({ input, where }) => [input, where])).toEqual([
+      ['a', 'kafka'],
+      [undefined, 'rejected'],
+      ['b', 'kafka'],
+    ]);
+  });
+
+  it('errors with what the functions throw, leaves the publisher open, and stops with its subscriber', async () => {
+    await using kafka = new Kafka({ brokers });
+    const out = publisher(kafka, { topic: await created('throws', 4), spill: await folder() });
+    const thrown = new Error('of the caller');
+    const to = (): never => {
+      throw thrown;
+    };
+    expect(await failure(from([1]).pipe(publish(out, to)))).toBe(thrown);
+    expect(await failure(from([1]).pipe(publish(out, () => ({ value: 'v' }), { result: to })))).toBe(thrown);
+    expect(() => publish({} as unknown as Publisher)).toThrow(OptionError);
+    const source$ = new Subject<number>();
+    source$
+      .pipe(publish(out, () => ({ value: 'v' })))
+      .subscribe()
+      .unsubscribe();
+    expect(source$.observed).toBe(false);
+    expect(out.send('k', 'v')).toEqual({ accepted: true });
+  });
+});
+
+describe('examples/publisher', () => {
+  it('answers at once, serves statistics over HTTP, and ends when it is asked to', async () => {
+    const topic = await created('example', 4);
+    const program = fileURLToPath(new URL('../../.build/examples/publisher/main.js', import.meta.url));
+    const env = { ...process.env, BROKERS: brokers.join(), TOPIC: topic, SPILL: await folder(), PORT: '0' };
+    const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => {
+      child.kill('SIGKILL');
+    });
+    const [said] = (await once(child.stdout, 'data')) as [Buffer];
+    const at = `http://127.0.0.1:${(JSON.parse(said.toString()) as { port: number }).port}`;
+    const statistics = async (method = 'GET'): Promise<PublisherStats> =>
+      (await (await fetch(`${at}/statistics`, { method })).json()) as PublisherStats;
+
+    expect((await fetch(`${at}/cpu`, { method: 'POST', body: '{"load":0.3}' })).status).toBe(202);
+    expect((await fetch(`${at}/cpu`, { method: 'POST', body: 'x'.repeat(1_000_001) })).status).toBe(400);
+    await expect.poll(statistics, { timeout: 30_000 }).toMatchObject({ accepted: 1, delivered: 1, rejected: { 'too-large': 1 } });
+    expect((await fetch(`${at}/health`)).status).toBe(200);
+    expect(await statistics('DELETE')).toMatchObject({ accepted: 0, delivered: 0 });
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect((await contents(brokers, topic)).map(({ key, value }) => [String(key), String(value)])).toEqual([['cpu', '{"load":0.3}']]);
+  });
+});
