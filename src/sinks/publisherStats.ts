@@ -13,7 +13,12 @@ export type Rejection = 'invalid' | 'too-large' | 'queue-full' | 'closed';
 /** Why a message that was taken is lost. */
 export type Drop = 'refused' | 'quota' | 'disk' | 'age' | 'damaged';
 
-/** What a publisher has done since `since`, and what it holds now. `accepted` is always `delivered + spilled + dropped.refused + dropped.quota + dropped.disk + queued.messages`, but for what `replayed` ones add to `dropped.refused`. */
+/**
+ * What a publisher has done since `since`, and what it holds now.
+ *
+ * Since the start, `accepted` is `delivered + spilled + queued.messages` and what was dropped because it was refused, or by quota or disk; of
+ * those that were dropped as refused, some may have been replayed.
+ */
 export interface PublisherStats {
   /** When counting began, in milliseconds since the epoch: at the start, or at the last `resetStats()`. */
   readonly since: number;

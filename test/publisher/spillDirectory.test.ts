@@ -64,7 +64,7 @@ describe('a spill directory', () => {
     await (await openSpill(path)).close();
   });
 
-  it('says at once why it cannot be used: no parent, a file, a file system that is read-only', async () => {
+  it('says at once why it cannot be used: no parent, a file in its place', async () => {
     await using folder = await temporaryFolder();
     writeFileSync(join(folder.path, 'file'), '');
     await expect(openSpill(join(folder.path, 'no', 'spill'))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', message: /parent/ });
