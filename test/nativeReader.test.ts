@@ -7,7 +7,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type * as RdKafka from 'node-rdkafka';
 import { from } from 'rxjs';
-import { describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { createTopic } from '../broker/index.js';
 import { addon } from '../src/addon.js';
 import { Kafka, drain, toTopic } from '../src/index.js';
@@ -62,6 +62,14 @@ function variety(count: number): RawRecord[] {
   }));
 }
 
+// Whatever was asked for: these tests are about the choice.
+beforeEach(() => {
+  vi.stubEnv('KAFKA_RX_READER', undefined);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
 describe.runIf(process.platform === 'linux')('the native reader', () => {
   it('is built, fits, and is what a source gets', () => {
     const found = addon();
@@ -72,18 +80,11 @@ describe.runIf(process.platform === 'linux')('the native reader', () => {
     let consumed = 0;
     const client = new nodeRdkafka.KafkaConsumer({ 'group.id': 'g' }, {}).getClient() as { consume: () => void };
     client.consume = () => (consumed += 1);
-    const asked = process.env['KAFKA_RX_READER'];
-    delete process.env['KAFKA_RX_READER'];
-    try {
-      chooseReader(kafka, client).read(1, 0, () => undefined);
-      expect([consumed, notices]).toEqual([0, []]);
-      process.env['KAFKA_RX_READER'] = 'plain';
-      chooseReader(kafka, client).read(1, 0, () => undefined);
-      expect([consumed, notices]).toEqual([1, []]);
-    } finally {
-      delete process.env['KAFKA_RX_READER'];
-      if (asked !== undefined) process.env['KAFKA_RX_READER'] = asked;
-    }
+    chooseReader(kafka, client).read(1, 0, () => undefined);
+    expect([consumed, notices]).toEqual([0, []]);
+    vi.stubEnv('KAFKA_RX_READER', 'plain');
+    chooseReader(kafka, client).read(1, 0, () => undefined);
+    expect([consumed, notices]).toEqual([1, []]);
   });
 
   it('touches no object that is not of a consumer of node-rdkafka', () => {
@@ -198,10 +199,9 @@ describe.runIf(process.platform === 'linux')('the native reader', () => {
 
   it('lets a process exit in the middle of a read', async () => {
     const { topic } = await numberedTopic(brokers, { records: 20_000, partitions: 4 });
-    const env = { ...process.env, KAFKA_RX_READER: '' };
     for (let i = 0; i < 3; i += 1) {
       const args = [here('.build/test/programs/exitsWhileReading.js'), brokers.join(), topic, unique('exits')];
-      const ended = promisify(execFile)(process.execPath, args, { env });
+      const ended = promisify(execFile)(process.execPath, args);
       await expect(ended).rejects.toMatchObject({ code: 7, signal: null });
     }
   });
@@ -293,9 +293,8 @@ describe.runIf(process.platform === 'linux')('where the native reader cannot be 
     if (change === undefined) await rm(inFolder('native'), { recursive: true });
     else await writeFile(inFolder(ADDON), replaced(await readFile(here(ADDON)), ...change));
 
-    const env = { ...process.env, KAFKA_RX_READER: '' };
     const args = [inFolder('test/programs/readsTwice.js'), brokers.join(), topic, unique('fallback')];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+    const { stdout } = await promisify(execFile)(process.execPath, args);
     const { notices, offsets } = JSON.parse(stdout) as { notices: string[]; offsets: number[] };
     expect(offsets).toHaveLength(20);
     if (notice === undefined) expect(notices).toEqual([]);
