@@ -43,15 +43,15 @@ describe('promise 1, at least once, and promise 2, exact', () => {
     'the checker finds a planted mistake: %s',
     { timeout: PATIENCE_MS },
     async (planted) => {
-      const complaint = /finished on disk, but no work on them was ever done/;
+      const complaint = 'finished on disk, but no work on them was ever done';
       let said = '';
       // Every kill may miss the moments in which the mistake shows.
-      for (let round = 0; round < MAX_ROUNDS && !complaint.test(said); round += 1) {
+      for (let round = 0; round < MAX_ROUNDS && !said.includes(complaint); round += 1) {
         const numbered = await numberedTopic(brokers, { records: 20_000 });
         const found = await lives({ brokers, numbered, kills: 4, maxInFlight: 1_000, concurrency: 64, planted, properties });
         said = settle(found, 20_000, 1_000).broken.join('\n');
       }
-      expect(said).toMatch(complaint);
+      expect(said).toContain(complaint);
     },
   );
 
