@@ -1,95 +1,147 @@
 /**
- * `npm run bench`: contenders side by side, on one broker, in one run.
+ * `npm run bench`: kafka-rx and its peers side by side, on one broker, in one run.
  *
- * Each reads the same topic in a process of its own; rounds are interleaved, so that a machine that gets slower is so to all; what counts
- * are medians, and their ratio to the first contender. `npm run bench -- --records 1000000 --bytes 100 --rounds 3`.
+ * Each contender does each piece of work in a process of its own; rounds are interleaved, so that a machine that gets slower is so to all.
+ * What counts are medians, and medians of the ratios within a round. Results, charts and tables go to bench/results/.
+ *
+ * `--only consume,latency` some scenarios · `--records 1000000` · `--rounds 5` · `--contenders kafka-rx,kafkajs` · `--partitions 4` ·
+ * `--seconds 10` of latency · `--runs 10000000` open runs at most · `--patience 300` seconds for one run of one contender ·
+ * `--loaded` go on although the machine is busy · `--readme` write the README's figures too · `--draw` measure nothing, only draw and write again
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { arch, cpus, tmpdir } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { arch, cpus, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { lastValueFrom, range } from 'rxjs';
-import { createTopic, startBroker } from '../broker/index.js';
-import { Kafka, toTopic } from '../src/index.js';
-import type { Measured, Task } from './measured.js';
-import type { Row } from './table.js';
-import { summarize, table } from './table.js';
-
-const CONTENDERS = {
-  'node-rdkafka': 'nodeRdkafka',
-  'kafka-rx': 'kafkaRx',
-  'kafka-rx without commit': 'kafkaRxReleased',
-  'kafka-rx without its native reader': 'kafkaRxPlain',
-} as const;
-const PARTITIONS = 4;
+import { format, resolveConfig } from 'prettier';
+import { startBroker } from '../broker/index.js';
+import { THEMES, chart } from './chart.js';
+import { chosen } from './contenders.js';
+import { load } from './load.js';
+import { measure } from './measure.js';
+import { installPeers } from './peers.js';
+import { withFigures } from './readme.js';
+import type { CaseResult, Machine, Result } from './results.js';
+import { scenarios } from './scenarios.js';
+import type { Scenario } from './scenarios.js';
+import { aligned, cellsOf, report } from './tables.js';
 
 const { values: options } = parseArgs({
   options: {
-    records: { type: 'string', default: '500000' },
-    bytes: { type: 'string', default: '100' },
+    only: { type: 'string' },
+    contenders: { type: 'string' },
+    records: { type: 'string', default: '100000' },
     rounds: { type: 'string', default: '3' },
-    json: { type: 'string', default: 'bench/results/consume.json' },
+    partitions: { type: 'string', default: '4' },
+    seconds: { type: 'string', default: '3' },
+    runs: { type: 'string', default: '100000' },
+    patience: { type: 'string', default: '120' },
+    loaded: { type: 'boolean', default: false },
+    readme: { type: 'boolean', default: false },
+    draw: { type: 'boolean', default: false },
   },
 });
-const [records, bytes, rounds] = [Number(options.records), Number(options.bytes), Number(options.rounds)];
 
-const broker = await startBroker();
-const folder = await mkdtemp(join(tmpdir(), 'kafka-rx-bench-'));
-try {
-  const topic = `bench-${Date.now()}`;
-  await createTopic(broker.brokers, topic, { partitions: PARTITIONS });
-  await fill(topic);
-  const runs = new Map<string, Measured[]>(Object.keys(CONTENDERS).map((name) => [name, []]));
-  for (let round = 0; round < rounds; round += 1) {
-    for (const [name, program] of Object.entries(CONTENDERS)) {
-      const own = join(folder, `${name}-${round}`);
-      await mkdir(own);
-      const measured = await run(program, { brokers: broker.brokers, topic, records, group: `${name}-${round}-${topic}`, folder: own });
-      runs.get(name)?.push(measured);
-      process.stdout.write(
-        `round ${round + 1}: ${name} ${Math.round(measured.records / measured.seconds).toLocaleString('en')} records/s\n`,
-      );
-    }
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const results = join(root, 'bench', 'results');
+const all = scenarios({
+  records: positive('records'),
+  partitions: positive('partitions'),
+  latencySeconds: positive('seconds'),
+  maxRuns: positive('runs'),
+});
+
+if (!options.draw) await bench();
+await draw();
+
+async function bench(): Promise<void> {
+  const wanted = wantedScenarios();
+  const contenders = chosen(options.contenders);
+  const [rounds, patienceMs] = [positive('rounds'), positive('patience') * 1_000];
+  const { average, bound } = load();
+  if (average > bound && !options.loaded) {
+    throw new Error(
+      `The machine is busy: its load average is ${average.toFixed(2)}, and above ${bound.toFixed(2)} figures mean little. ` +
+        'Wait, or give --loaded to go on all the same; the results will say so.',
+    );
   }
-  const rows: Row[] = summarize(runs);
-  const setting = {
-    records,
-    bytes,
-    rounds,
-    partitions: PARTITIONS,
-    broker: broker.description,
-    node: process.version,
-    machine: `${cpus().length} × ${cpus()[0]?.model ?? arch()}`,
-  };
-  process.stdout.write(
-    `\n${records} records of ${bytes} bytes, ${rounds} rounds, ${setting.broker}, Node ${setting.node}, ${setting.machine}\n\n${table(rows)}\n`,
-  );
-  await mkdir(join(options.json, '..'), { recursive: true });
-  await writeFile(options.json, `${JSON.stringify({ setting, rows, runs: Object.fromEntries(runs) }, null, 2)}\n`);
-} finally {
-  await broker.close();
-  await rm(folder, { recursive: true, force: true });
+  await installPeers();
+  const broker = await startBroker();
+  const folder = await mkdtemp(join(root, '.build', 'bench-'));
+  try {
+    const machine: Machine = {
+      cpu: `${cpus().length} × ${cpus()[0]?.model.trim() ?? arch()}`,
+      memoryGiB: Math.round(totalmem() / 2 ** 30),
+      system: `${type()} ${release()}`,
+      node: process.version,
+      broker: broker.description,
+      commit: commitOfThis(),
+      date: new Date().toISOString(),
+      loaded: average > bound ? average : null,
+    };
+    say(`${machine.cpu}, ${machine.system}, Node ${machine.node}, ${machine.broker}, load ${average.toFixed(2)}`);
+    await mkdir(results, { recursive: true });
+    for (const scenario of wanted) {
+      const cases: CaseResult[] = [];
+      for (const [i, one] of scenario.cases.entries()) {
+        say(`\n${scenario.title}: ${one.name}`);
+        const id = `bench-${scenario.name}-${i}-${Date.now()}`;
+        cases.push(await measure({ brokers: broker.brokers, contenders, rounds, patienceMs, folder, say }, scenario.figure, one, id));
+      }
+      const { name, title, figure } = scenario;
+      const result: Result = { scenario: name, title, figure, rounds, machine, cases };
+      await writeFile(join(results, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+      for (const one of cases) say(`\n${title}: ${one.name}\n${aligned(cellsOf(result, one))}`);
+    }
+  } finally {
+    await broker.close();
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
-async function fill(topic: string): Promise<void> {
-  await using kafka = new Kafka({ brokers: broker.brokers });
-  const value = Buffer.alloc(bytes, 'x');
-  const to = (n: number) => ({ value, key: String(n), partition: n % PARTITIONS });
-  await lastValueFrom(range(records).pipe(toTopic(kafka, topic, to, { properties: { 'linger.ms': 20 } })), { defaultValue: 0 });
+/** Charts, tables, and the README if asked for, of all results that there are. */
+async function draw(): Promise<void> {
+  const measured: Result[] = [];
+  for (const { name } of all) {
+    const file = join(results, `${name}.json`);
+    if (existsSync(file)) measured.push(JSON.parse(await readFile(file, 'utf8')) as Result);
+  }
+  for (const result of measured) {
+    for (const theme of THEMES) await writeFile(join(results, `${result.scenario}-${theme}.svg`), chart(result, theme));
+  }
+  await writeFile(join(results, 'README.md'), `# What was measured\n\n${measured.map(report).join('\n\n')}\n`);
+  if (!options.readme) return;
+  const readme = join(root, 'README.md');
+  const written = withFigures(await readFile(readme, 'utf8'), measured);
+  await writeFile(readme, await format(written, { ...(await resolveConfig(readme)), filepath: readme }));
 }
 
-async function run(program: string, task: Task): Promise<Measured> {
-  const child = fork(fileURLToPath(new URL(`./contenders/${program}.js`, import.meta.url)), [JSON.stringify(task)]);
-  const ended = once(child, 'exit') as Promise<[number | null]>;
-  let measured: Measured | undefined;
-  child.on('message', (message) => {
-    measured = message as Measured;
+function wantedScenarios(): readonly Scenario[] {
+  if (options.only === undefined) return all;
+  return options.only.split(',').map((wanted) => {
+    const scenario = all.find(({ name }) => name === wanted.trim());
+    if (!scenario) throw new Error(`There is no scenario "${wanted.trim()}"; there are: ${all.map(({ name }) => name).join(', ')}.`);
+    return scenario;
   });
-  const [code] = await ended;
-  if (code !== 0 || measured === undefined)
-    throw new Error(`${program} ended with code ${code} and ${measured === undefined ? 'no' : 'a'} figure`);
-  return measured;
+}
+
+function positive(name: 'records' | 'rounds' | 'partitions' | 'seconds' | 'runs' | 'patience'): number {
+  const number = Number(options[name]);
+  if (!Number.isInteger(number) || number < 1) throw new Error(`--${name} is a whole number from 1, not "${options[name]}".`);
+  return number;
+}
+
+/** A mark at its end says that there were changes beyond it. */
+function commitOfThis(): string {
+  try {
+    return execFileSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8' }).trim();
+  } catch {
+    return 'an unknown commit';
+  }
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
 }

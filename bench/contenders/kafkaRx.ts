@@ -1,20 +1,132 @@
-/** The whole pipeline of this library: records through an RxJS operator, each remembered in LMDB. */
-import { map, take, tap } from 'rxjs';
-import { Kafka, commit, drain, fromTopic, openOffsets } from '../../src/index.js';
-import { Meter, taskOfThisProcess } from '../measured.js';
+/** This library: whole pipelines, each record remembered in LMDB, on a real disk. */
+import { filter, map, Observable, take, tap } from 'rxjs';
+import { readFileSync } from 'node:fs';
+import { Kafka, commit, drain, fromTopic, memoryOffsets, openOffsets, release, toTopic } from '../../src/index.js';
+import type { KafkaRecord } from '../../src/index.js';
+import { contend } from '../contend.js';
+import type { Meter } from '../meter.js';
+import { payloads, transformed } from '../payload.js';
+import type { Payload } from '../payload.js';
+import type { Task } from '../task.js';
 
-const task = taskOfThisProcess();
-const meter = new Meter(task);
-await using kafka = new Kafka({ brokers: task.brokers });
-await using offsets = openOffsets(`${task.folder}/offsets`);
+/** How many records are on their way to the broker where no source sets a bound. */
+const WINDOW = 50_000;
+const remembers = process.env['KAFKA_RX_BENCH'] !== 'released';
+const reader = process.env['KAFKA_RX_READER'] ?? 'default';
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+const producerSettings = { properties: { 'queue.buffering.max.messages': 2 * WINDOW } };
 
-await drain(
-  fromTopic(kafka, task.topic, { group: task.group, offsets }).pipe(
-    map((record) => ({ ...record, value: record.value?.length ?? 0 })),
-    commit(),
-    tap(() => meter.count(1)),
-    take(task.records),
-  ),
-);
-meter.report();
-process.disconnect();
+await contend(version, {
+  consume: {
+    settings: remembers
+      ? { pipeline: 'fromTopic → map → commit', offsets: 'openOffsets, on disk', reader }
+      : { pipeline: 'fromTopic → map → release', offsets: 'memoryOffsets', reader },
+    run: consume,
+  },
+  produce: { settings: { pipeline: 'toTopic', ...producerSettings, window: WINDOW }, run: produce },
+  transform: { settings: { pipeline: 'fromTopic → map → toTopic → commit', offsets: 'openOffsets, on disk', reader }, run: transform },
+  runs: { settings: { pipeline: 'fromTopic → filter → commit', offsets: 'openOffsets, on disk', reader }, run: openRuns },
+});
+
+/** Resolves when every record is through, and remembered where it is to be. */
+async function consume(task: Task, meter: Meter): Promise<void> {
+  await using kafka = started(task, meter);
+  await using offsets = remembers ? openOffsets(`${task.folder}/offsets`) : memoryOffsets();
+  const stop = new AbortController();
+  await drain(
+    fromTopic(kafka, task.topic, { group: task.group, offsets, signal: stop.signal }).pipe(
+      tap(({ key, value }) => {
+        if (meter.record(key, value)) stop.abort();
+      }),
+      map((record) => ({ ...record, value: record.value?.length ?? 0 })),
+      remembers ? commit<KafkaRecord<number>>() : release<KafkaRecord<number>>(),
+    ),
+  );
+  meter.stop();
+}
+
+async function produce(task: Task, meter: Meter): Promise<void> {
+  await using kafka = new Kafka({ brokers: task.brokers });
+  const pool = payloads(10_000, task.bytes);
+  let wanted: () => void = () => undefined;
+  let acknowledged = 0;
+  /** Payloads as fast as they are acknowledged. */
+  const payloads$ = new Observable<Payload>((subscriber) => {
+    let sent = 0;
+    wanted = () => {
+      while (sent < task.records && sent - acknowledged < WINDOW) {
+        subscriber.next(pool[sent % pool.length] as Payload);
+        sent += 1;
+      }
+      if (sent === task.records) subscriber.complete();
+    };
+    meter.start();
+    wanted();
+  });
+  await drain(
+    payloads$.pipe(
+      toTopic(kafka, task.topic, (payload) => payload, { ...producerSettings, topicProperties: { 'compression.codec': task.compression } }),
+      tap(() => {
+        acknowledged += 1;
+        meter.count(1);
+        if (acknowledged % 1_000 === 0) wanted();
+      }),
+    ),
+  );
+  meter.stop();
+}
+
+async function transform(task: Task, meter: Meter): Promise<void> {
+  await using kafka = started(task, meter);
+  await using offsets = openOffsets(`${task.folder}/offsets`);
+  const stop = new AbortController();
+  await drain(
+    fromTopic(kafka, task.topic, { group: task.group, offsets, signal: stop.signal }).pipe(
+      map((record) => ({ ...record, value: transformed(record.value) })),
+      toTopic(kafka, task.output, ({ key, value }) => ({ key, value }), { topicProperties: { 'compression.codec': task.compression } }),
+      commit(),
+      tap(() => {
+        if (meter.count(1)) stop.abort();
+      }),
+    ),
+  );
+  meter.stop();
+}
+
+/** One partition, every second record left open at first: what does remembering one more cost then? */
+async function openRuns(task: Task, meter: Meter): Promise<void> {
+  const runs = task.openRuns ?? 0;
+  await using kafka = new Kafka({ brokers: task.brokers });
+  await using offsets = openOffsets(`${task.folder}/offsets`);
+  await drain(
+    fromTopic(kafka, task.topic, {
+      group: task.group,
+      offsets,
+      maxInFlight: runs + 4_096,
+      maxInFlightBytes: 2 ** 40,
+      stallAfterMs: Infinity,
+    }).pipe(
+      tap(({ offset }) => {
+        if (offset === 2 * runs) meter.start();
+      }),
+      filter(({ offset }) => offset >= 2 * runs || offset % 2 === 1),
+      commit(),
+      filter(({ offset }) => offset >= 2 * runs),
+      tap(() => meter.count(1)),
+      take(task.records),
+    ),
+  );
+  meter.stop();
+}
+
+/** Starts the clock when the source has its partitions. */
+function started(task: Task, meter: Meter): Kafka {
+  const kafka = new Kafka({ brokers: task.brokers });
+  kafka.events$.subscribe({
+    next: ({ type }) => {
+      if (type === 'assigned') meter.start();
+    },
+    error: () => undefined,
+  });
+  return kafka;
+}

@@ -1,0 +1,46 @@
+import type { Work } from './task.js';
+
+/** Who takes part, and how its process is started. */
+export interface Contender {
+  readonly name: string;
+  /** The compiled file in contenders/. */
+  readonly program: string;
+  /** The package in bench/ that it needs. */
+  readonly peer?: string;
+  /** The Node versions that it needs, each opening a major; by default whatever Node runs the bench. */
+  readonly node?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** What it is not asked to do, for it would be no different. */
+  readonly not?: readonly Work[];
+  /** Takes part only when it is asked for by name. */
+  readonly byName?: boolean;
+}
+
+/** In the order of tables and charts. Ratios are to the first one that takes part. */
+export const CONTENDERS: readonly Contender[] = [
+  { name: 'kafka-rx', program: 'kafkaRx' },
+  { name: 'kafka-rx-plain', program: 'kafkaRx', environment: { KAFKA_RX_READER: 'plain' }, byName: true },
+  { name: 'kafka-rx-native', program: 'kafkaRx', environment: { KAFKA_RX_READER: 'native' }, byName: true },
+  {
+    name: 'kafka-rx without commit',
+    program: 'kafkaRx',
+    environment: { KAFKA_RX_BENCH: 'released' },
+    not: ['produce', 'transform', 'runs'],
+  },
+  { name: 'node-rdkafka tuned', program: 'nodeRdkafka', not: ['runs'] },
+  { name: 'node-rdkafka naive', program: 'nodeRdkafkaNaive', not: ['runs'] },
+  { name: 'kafkajs', program: 'kafkajs', peer: 'kafkajs', not: ['runs'] },
+  { name: '@platformatic/kafka', program: 'platformatic', peer: '@platformatic/kafka', node: ['22.22', '24.6'], not: ['runs'] },
+  { name: '@confluentinc/kafka-javascript', program: 'confluent', peer: '@confluentinc/kafka-javascript', not: ['runs'] },
+];
+
+/** Those that were asked for, by default all that need not be asked for. */
+export function chosen(names: string | undefined): readonly Contender[] {
+  if (names === undefined) return CONTENDERS.filter(({ byName }) => byName !== true);
+  return names.split(',').map((wanted) => {
+    const contender = CONTENDERS.find(({ name }) => name === wanted.trim());
+    if (!contender)
+      throw new Error(`There is no contender "${wanted.trim()}"; there are: ${CONTENDERS.map(({ name }) => name).join(', ')}.`);
+    return contender;
+  });
+}

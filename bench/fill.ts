@@ -1,0 +1,105 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { headersOf, payloads } from './payload.js';
+import { connected, rdkafka } from './rdkafka.js';
+import type { Compression } from './task.js';
+
+export interface Filling {
+  readonly brokers: readonly string[];
+  readonly topic: string;
+  readonly records: number;
+  readonly partitions: number;
+  readonly bytes: number;
+  readonly compression: Compression;
+  readonly headers: boolean;
+}
+
+const DISTINCT = 50_000;
+const STATISTICS_MS = 200;
+
+interface Statistics {
+  readonly msg_cnt: number;
+  readonly brokers: Readonly<Record<string, { readonly txbytes: number }>>;
+}
+
+/** Writes the records that consumers will read, evenly over the partitions; answers how many times smaller they were on the wire. */
+export async function fill({ brokers, topic, records, partitions, bytes, compression, headers }: Filling): Promise<number> {
+  const { Producer, CODES } = rdkafka();
+  const producer = new Producer(
+    {
+      'metadata.broker.list': brokers.join(','),
+      'compression.codec': compression,
+      'enable.idempotence': true,
+      'linger.ms': 50,
+      'batch.num.messages': 10_000,
+      'statistics.interval.ms': STATISTICS_MS,
+      'dr_cb': true,
+      'delivery.report.only.error': true,
+      'event_cb': true,
+    },
+    { acks: -1 },
+  );
+  let statistics: Statistics | undefined;
+  producer.on('event.stats', ({ message }: { message: string }) => {
+    statistics = JSON.parse(message) as Statistics;
+  });
+  producer.on('delivery-report', (error) => {
+    if (error as unknown) throw new Error('a record of the bench was not written', { cause: error });
+  });
+  await connected(producer);
+  const pool = payloads(Math.min(DISTINCT, records), bytes);
+  const tags = Array.from({ length: headers ? 1_000 : 0 }, (_, i) => headersOf(i).map(({ name, value }) => ({ [name]: value })));
+  let plain = 0;
+  for (let i = 0; i < records;) {
+    const { key, value } = pool[i % pool.length] as { key: Buffer; value: Buffer };
+    try {
+      producer.produce(topic, i % partitions, value, key, null, undefined, headers ? tags[i % tags.length] : undefined);
+      plain += key.length + value.length;
+      i += 1;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== CODES.ERRORS.ERR__QUEUE_FULL) throw error;
+      producer.poll();
+      await delay(5);
+    }
+  }
+  await new Promise<void>((resolve, reject) => {
+    producer.flush(60_000, (error) => {
+      if (error as unknown) reject(new Error('the records of the bench were not written', { cause: error }));
+      else resolve();
+    });
+  });
+  // The last statistics before the flush ended do not know everything.
+  statistics = undefined;
+  while ((statistics as Statistics | undefined) === undefined) {
+    producer.poll();
+    await delay(STATISTICS_MS / 4);
+  }
+  const sent = Object.values((statistics as unknown as Statistics).brokers).reduce((sum, { txbytes }) => sum + txbytes, 0);
+  await new Promise<void>((resolve) => {
+    producer.disconnect(1_000, () => {
+      resolve();
+    });
+  });
+  return plain / sent;
+}
+
+/** How many records are in the topic. */
+export async function countOf(brokers: readonly string[], topic: string, partitions: number): Promise<number> {
+  const { Producer } = rdkafka();
+  const client = new Producer({ 'metadata.broker.list': brokers.join(',') }, {});
+  await connected(client);
+  const counts = Array.from({ length: partitions }, (_, partition) => {
+    return new Promise<number>((resolve, reject) => {
+      client.queryWatermarkOffsets(topic, partition, 10_000, (error, { lowOffset, highOffset }) => {
+        if (error as unknown) reject(new Error(error.message, { cause: error }));
+        else resolve(highOffset - lowOffset);
+      });
+    });
+  });
+  const total = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  await new Promise<void>((resolve) => {
+    client.disconnect(() => {
+      resolve();
+    });
+  });
+  return total;
+}

@@ -1,0 +1,114 @@
+import { createTopic } from '../broker/index.js';
+import type { Contender } from './contenders.js';
+import { whole } from './figures.js';
+import { countOf, fill } from './fill.js';
+import { pacer } from './pace.js';
+import { rows } from './results.js';
+import type { CaseResult } from './results.js';
+import { folderOf, run } from './run.js';
+import type { Case, Figure } from './scenarios.js';
+import type { Account, Task } from './task.js';
+
+export interface Bench {
+  readonly brokers: readonly string[];
+  readonly contenders: readonly Contender[];
+  readonly rounds: number;
+  readonly patienceMs: number;
+  readonly folder: string;
+  readonly say: (line: string) => void;
+}
+
+/** Runs all contenders on one case, round by round, and each round in another order: none is always the first on a cold broker. */
+export async function measure(bench: Bench, figure: Figure, one: Case, id: string): Promise<CaseResult> {
+  const { brokers, rounds, say } = bench;
+  const contenders = bench.contenders.filter(({ not }) => !not?.includes(one.work));
+  const { compressed, ...topics } = await prepare(bench, one, id);
+  if (compressed !== null) say(`  the payloads are ${compressed.toFixed(1)} times smaller on the wire`);
+  const accounts = new Map<string, Account[]>(contenders.map(({ name }) => [name, []]));
+  const absent: { name: string; reason: string }[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const turn = round % contenders.length;
+    for (const contender of [...contenders.slice(turn), ...contenders.slice(0, turn)]) {
+      const { name } = contender;
+      const mine = accounts.get(name);
+      if (mine === undefined) continue;
+      const runId = `${id}-${round}`;
+      const task: Task = {
+        work: one.work,
+        brokers,
+        ...topics,
+        records: one.records,
+        bytes: one.bytes,
+        compression: one.compression,
+        group: `${runId}-${name.replaceAll(/[^a-z-]/g, '')}`,
+        folder: folderOf(bench.folder, contender, runId),
+        ...(one.warmUp === undefined ? {} : { warmUp: one.warmUp }),
+        ...(one.openRuns === undefined ? {} : { openRuns: one.openRuns }),
+      };
+      try {
+        const account = one.perSecond === undefined ? await once(bench, contender, one, task) : await paced(bench, contender, one, task);
+        mine.push(account);
+        say(`  round ${round + 1}: ${name} ${told(account)}`);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        accounts.delete(name);
+        absent.push({ name, reason });
+        say(`  round ${round + 1}: ${name} is out: ${reason}`);
+      }
+    }
+  }
+  return { ...one, compressed, rows: rows(figure, accounts), absent };
+}
+
+/** Makes the topics of a case, and fills the one that is to be read. */
+async function prepare({ brokers }: Bench, one: Case, id: string): Promise<{ topic: string; output: string; compressed: number | null }> {
+  const { partitions, work, records, openRuns = 0 } = one;
+  const [topic, output] = [id, `${id}-output`];
+  if (one.perSecond !== undefined) return { topic, output, compressed: null };
+  await createTopic(brokers, topic, { partitions });
+  if (work === 'produce') return { topic, output, compressed: null };
+  if (work === 'transform') await createTopic(brokers, output, { partitions });
+  const ratio = await fill({ ...one, brokers, topic, records: records + 2 * openRuns });
+  return { topic, output, compressed: one.compression === 'none' ? null : ratio };
+}
+
+/** A run on topics as they are; what it says it has written must be there. */
+async function once({ brokers, patienceMs }: Bench, contender: Contender, one: Case, task: Task): Promise<Account> {
+  const written = one.work === 'produce' ? task.topic : one.work === 'transform' ? task.output : undefined;
+  const count = async (): Promise<number> => (written === undefined ? 0 : countOf(brokers, written, one.partitions));
+  const before = await count();
+  const account = await run(contender, task, { patienceMs });
+  const missing = written === undefined ? 0 : one.records - ((await count()) - before);
+  if (missing > 0) throw new Error(`it left out ${missing} of ${one.records} records`);
+  return account;
+}
+
+/** A run on a topic of its own, which is written while the contender reads. */
+async function paced({ brokers, patienceMs }: Bench, contender: Contender, one: Case, task: Task): Promise<Account> {
+  const topic = task.group;
+  const { partitions, records, bytes, perSecond = 1 } = one;
+  await createTopic(brokers, topic, { partitions });
+  const writer = await pacer({ brokers, topic, records, perSecond, bytes, partitions });
+  try {
+    let writing: Promise<void> | undefined;
+    const account = await run(
+      contender,
+      { ...task, topic },
+      {
+        patienceMs,
+        onReady: () => {
+          writing ??= writer.start();
+        },
+      },
+    );
+    await writing;
+    return account;
+  } finally {
+    await writer.close();
+  }
+}
+
+function told({ records, seconds, latency, cpuMicros }: Account): string {
+  if (latency !== undefined) return `p50 ${latency.p50.toFixed(2)} ms, p99 ${latency.p99.toFixed(2)} ms`;
+  return `${whole(records / seconds)} records/s, ${(cpuMicros / records).toFixed(2)} µs CPU per record`;
+}

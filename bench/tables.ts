@@ -1,0 +1,76 @@
+import { whole } from './figures.js';
+import type { CaseResult, Result, Row } from './results.js';
+
+/** Everything about one scenario, as Markdown: a table per case, who was absent, and the settings. */
+export function report(result: Result): string {
+  const cases = result.cases.map((one) => [`### ${one.name}`, about(one), table(result, one), ...one.absent.map(missing)].join('\n\n'));
+  return [`## ${result.title}`, setting(result), ...cases, settings(result)].join('\n\n');
+}
+
+/** Columns of text that stand under each other, for a terminal. */
+export function aligned(cells: readonly (readonly string[])[]): string {
+  const widths = (cells[0] as readonly string[]).map((_, column) => Math.max(...cells.map((row) => (row[column] as string).length)));
+  const width = (column: number): number => widths[column] as number;
+  return cells
+    .map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(width(column)) : cell.padStart(width(column)))).join('  '))
+    .join('\n');
+}
+
+/** The first row is the head. */
+export function cellsOf(result: Result, { rows }: CaseResult): string[][] {
+  const first = rows[0]?.name ?? '';
+  const latency = result.figure === 'latency';
+  const figures = latency ? ['p50 ms', 'p99 ms'] : ['records/s'];
+  return [
+    ['', ...figures, `${first} is`, 'CPU µs/record', 'peak RSS MiB'],
+    ...rows.map((row) => [
+      `${row.name} ${row.version}`,
+      ...(latency ? [millis(row.latency?.p50), millis(row.latency?.p99)] : [whole(row.recordsPerSecond)]),
+      row === rows[0] ? '' : `${row.ratio.toFixed(2)} ×`,
+      row.cpuMicrosPerRecord.toFixed(2),
+      row.peakRssMiB.toFixed(0),
+    ]),
+  ];
+}
+
+export function markdown(cells: readonly (readonly string[])[]): string {
+  const [head = [], ...rest] = cells;
+  const line = (row: readonly string[]): string => `| ${row.join(' | ')} |`;
+  return [line(head), line(head.map((_, column) => (column === 0 ? '---' : '---:'))), ...rest.map(line)].join('\n');
+}
+
+/** In one line: where and when. */
+export function setting({ rounds, machine }: Result): string {
+  const { cpu, memoryGiB, system, node, broker, date, commit, loaded } = machine;
+  const where = `${cpu}, ${memoryGiB} GiB, ${system}, Node ${node}, ${broker} on the same machine`;
+  const busy = loaded === null ? '' : ` **The machine was busy (load ${loaded.toFixed(1)}): these figures are no measure.**`;
+  return `Medians of ${rounds} interleaved rounds, ratios within a round. ${where}, kafka-rx at ${commit}, ${date.slice(0, 10)}.${busy}`;
+}
+
+export function millis(figure: number | undefined): string {
+  if (figure === undefined) return '';
+  return figure < 10 ? figure.toFixed(2) : figure.toFixed(0);
+}
+
+function table(result: Result, one: CaseResult): string {
+  return markdown(cellsOf(result, one));
+}
+
+function about({ records, bytes, partitions, compressed, perSecond }: CaseResult): string {
+  const rate = perSecond === undefined ? '' : `, ${whole(perSecond)} a second`;
+  const smaller = compressed === null ? '' : `, ${compressed.toFixed(1)} times smaller on the wire`;
+  return `${whole(records)} records of ${bytes} B${rate}, ${partitions} partitions${smaller}.`;
+}
+
+function missing({ name, reason }: CaseResult['absent'][number]): string {
+  return `Not ${name}: ${reason}.`;
+}
+
+/** What each contender was set to, once. */
+function settings({ cases }: Result): string {
+  const seen = new Map<string, Row>(cases.flatMap(({ rows }) => rows.map((row) => [row.name, row] as const)));
+  const lines = [...seen.values()].map(
+    ({ name, version, node, settings: set }) => `- ${name} ${version}, Node ${node}: \`${JSON.stringify(set)}\``,
+  );
+  return ['Settings:', ...lines].join('\n');
+}
