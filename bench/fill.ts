@@ -17,7 +17,8 @@ const DISTINCT = 50_000;
 const STATISTICS_MS = 200;
 
 interface Statistics {
-  readonly msg_cnt: number;
+  /** Messages that were sent, and acknowledged. */
+  readonly txmsgs: number;
   readonly brokers: Readonly<Record<string, { readonly txbytes: number }>>;
 }
 
@@ -67,13 +68,12 @@ export async function fill({ brokers, topic, records, partitions, bytes, compres
       else resolve();
     });
   });
-  // The last statistics before the flush ended do not know everything.
-  statistics = undefined;
-  while ((statistics as Statistics | undefined) === undefined) {
+  // Statistics lag behind.
+  while ((statistics?.txmsgs ?? 0) < records) {
     producer.poll();
     await delay(STATISTICS_MS / 4);
   }
-  const sent = Object.values((statistics as unknown as Statistics).brokers).reduce((sum, { txbytes }) => sum + txbytes, 0);
+  const sent = Object.values(statistics?.brokers ?? {}).reduce((sum, { txbytes }) => sum + txbytes, 0);
   await new Promise<void>((resolve) => {
     producer.disconnect(1_000, () => {
       resolve();

@@ -53,8 +53,13 @@ const all = scenarios({
   maxRuns: positive('runs'),
 });
 
-if (!options.draw) await bench();
-await draw();
+try {
+  if (!options.draw) await bench();
+  await draw();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
 
 async function bench(): Promise<void> {
   const wanted = wantedScenarios();

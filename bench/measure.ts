@@ -9,6 +9,11 @@ import { folderOf, run } from './run.js';
 import type { Case, Figure } from './scenarios.js';
 import type { Account, Task } from './task.js';
 
+/** JSON gets three to five times smaller by lz4; on the wire there is also what Kafka adds to each record. */
+const REALISTIC = { least: 2.7, most: 5.5 };
+/** Records per partition, so that batches are full. */
+const ENOUGH = 20_000;
+
 export interface Bench {
   readonly brokers: readonly string[];
   readonly contenders: readonly Contender[];
@@ -23,7 +28,7 @@ export async function measure(bench: Bench, figure: Figure, one: Case, id: strin
   const { brokers, rounds, say } = bench;
   const contenders = bench.contenders.filter(({ not }) => !not?.includes(one.work));
   const { compressed, ...topics } = await prepare(bench, one, id);
-  if (compressed !== null) say(`  the payloads are ${compressed.toFixed(1)} times smaller on the wire`);
+  if (compressed !== null) say(`  ${realistic(compressed, one)}`);
   const accounts = new Map<string, Account[]>(contenders.map(({ name }) => [name, []]));
   const absent: { name: string; reason: string }[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -106,6 +111,16 @@ async function paced({ brokers, patienceMs }: Bench, contender: Contender, one: 
   } finally {
     await writer.close();
   }
+}
+
+/** Says how well the payloads compressed; with enough of them in a batch that has to be as real ones do. */
+function realistic(compressed: number, { records, partitions }: Case): string {
+  const said = `the payloads are ${compressed.toFixed(1)} times smaller on the wire`;
+  const enough = records / partitions >= ENOUGH;
+  if (enough && (compressed < REALISTIC.least || compressed > REALISTIC.most)) {
+    throw new Error(`${said}: real ones get ${REALISTIC.least} to ${REALISTIC.most} times smaller. The generator of payloads is wrong.`);
+  }
+  return enough ? said : `${said}, with few records in each partition`;
 }
 
 function told({ records, seconds, latency, cpuMicros }: Account): string {

@@ -21,12 +21,12 @@ export function payloads(count: number, bytes: number): Payload[] {
   const pick = <T>(choices: readonly T[]): T => choices[Math.floor(random() * choices.length)] as T;
   const digits = (below: number): number => Math.floor(random() * below);
   return Array.from({ length: count }, (_, i) => {
-    const customer = `c-${digits(100_000)}`;
-    const head = `{"order":${10_000_000 + i},"status":"${pick(STATUS)}","total":${digits(50_000) / 100},"country":"${pick(COUNTRIES)}","lines":[`;
+    const customer = `c-${digits(10_000)}`;
+    const head = `{"order":${10_000_000 + i},"status":"${pick(STATUS)}","total":${digits(20_000) / 100},"country":"${pick(COUNTRIES)}","lines":[`;
     const lines: string[] = [];
     const length = (): number => head.length + lines.reduce((sum, line) => sum + line.length + 1, 0);
     while (length() < bytes - 80) {
-      const { sku, pieces, cents } = { sku: digits(40_000), pieces: 1 + digits(9), cents: digits(20_000) };
+      const { sku, pieces, cents } = { sku: digits(5_000), pieces: 1 + digits(9), cents: 5 * digits(2_000) };
       lines.push(`{"sku":"A-${sku}","pieces":${pieces},"price":${cents / 100},"note":"${pick(WORDS)}"}`);
     }
     const body = `${head}${lines.join(',')}],"note":"`;

@@ -22,7 +22,7 @@ export function cellsOf(result: Result, { rows }: CaseResult): string[][] {
   const latency = result.figure === 'latency';
   const figures = latency ? ['p50 ms', 'p99 ms'] : ['records/s'];
   return [
-    ['', ...figures, `${first} is`, 'CPU µs/record', 'peak RSS MiB'],
+    ['', ...figures, `${first} better by`, 'CPU µs/record', 'peak RSS MiB'],
     ...rows.map((row) => [
       `${row.name} ${row.version}`,
       ...(latency ? [millis(row.latency?.p50), millis(row.latency?.p99)] : [whole(row.recordsPerSecond)]),
@@ -72,5 +72,5 @@ function settings({ cases }: Result): string {
   const lines = [...seen.values()].map(
     ({ name, version, node, settings: set }) => `- ${name} ${version}, Node ${node}: \`${JSON.stringify(set)}\``,
   );
-  return ['Settings:', ...lines].join('\n');
+  return ['Settings:', '', ...lines].join('\n');
 }
