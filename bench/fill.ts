@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type * as RdKafka from 'node-rdkafka';
 import { headersOf, payloads } from './payload.js';
 import { connected, rdkafka } from './rdkafka.js';
 import type { Compression } from './task.js';
@@ -15,6 +16,8 @@ export interface Filling {
 
 const DISTINCT = 50_000;
 const STATISTICS_MS = 200;
+const QUERY_MS = 5_000;
+const ATTEMPTS = 5;
 
 interface Statistics {
   /** Messages that were sent, and acknowledged. */
@@ -87,19 +90,34 @@ export async function countOf(brokers: readonly string[], topic: string, partiti
   const { Producer } = rdkafka();
   const client = new Producer({ 'metadata.broker.list': brokers.join(',') }, {});
   await connected(client);
-  const counts = Array.from({ length: partitions }, (_, partition) => {
-    return new Promise<number>((resolve, reject) => {
-      client.queryWatermarkOffsets(topic, partition, 10_000, (error, { lowOffset, highOffset }) => {
-        if (error as unknown) reject(new Error(error.message, { cause: error }));
-        else resolve(highOffset - lowOffset);
-      });
-    });
-  });
-  const total = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  let total = 0;
+  for (let partition = 0; partition < partitions; partition += 1) total += await retried(() => watermarks(client, topic, partition));
   await new Promise<void>((resolve) => {
     client.disconnect(() => {
       resolve();
     });
   });
   return total;
+}
+
+function watermarks(client: RdKafka.Producer, topic: string, partition: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    client.queryWatermarkOffsets(topic, partition, QUERY_MS, (error, offsets) => {
+      if (error as unknown)
+        reject(new Error(`the records of ${topic}/${partition} could not be counted: ${error.message}`, { cause: error }));
+      else resolve(offsets.highOffset - offsets.lowOffset);
+    });
+  });
+}
+
+/** A topic that is a moment old may not be known to every broker yet. */
+async function retried<T>(question: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await question();
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+      await delay(STATISTICS_MS);
+    }
+  }
 }

@@ -29,10 +29,12 @@ function figures(results: readonly Result[]): string {
     column(results, 'consume', '100 B, lz4', 'CPU µs per record', ({ cpuMicrosPerRecord }) => cpuMicrosPerRecord.toFixed(2)),
     column(results, 'consume', '100 B, lz4', 'peak RSS', ({ peakRssMiB }) => `${peakRssMiB.toFixed(0)} MiB`),
   ].filter((one) => one !== undefined);
-  const names = new Set(columns.flatMap(({ cells }) => [...cells.keys()]));
+  const names = new Map(
+    results.flatMap(({ cases }) => cases.flatMap(({ rows }) => rows.map(({ name, version }) => [name, version] as const))),
+  );
   const table = markdown([
     ['', ...columns.map(({ head }) => head)],
-    ...[...names].map((name) => [name, ...columns.map(({ cells }) => cells.get(name) ?? '–')]),
+    ...[...names].map(([name, version]) => [`${name} ${version}`, ...columns.map(({ cells }) => cells.get(name) ?? '–')]),
   ]);
   const first = results[0];
   const parts = [table, ...(first === undefined ? [] : [`${setting(first)} A value in brackets is how many times better kafka-rx is.`])];

@@ -49,8 +49,8 @@ async function produce(task: Task, meter: Meter): Promise<void> {
   await using kafka = new Kafka({ brokers: task.brokers });
   const pool = payloads(10_000, task.bytes);
   let wanted: () => void = () => undefined;
-  let acknowledged = 0;
-  /** Payloads as fast as they are acknowledged. */
+  let acknowledged = -1;
+  /** One to connect with, then payloads as fast as they are acknowledged. */
   const payloads$ = new Observable<Payload>((subscriber) => {
     let sent = 0;
     wanted = () => {
@@ -60,15 +60,15 @@ async function produce(task: Task, meter: Meter): Promise<void> {
       }
       if (sent === task.records) subscriber.complete();
     };
-    meter.start();
-    wanted();
+    subscriber.next(pool[0] as Payload);
   });
   await drain(
     payloads$.pipe(
       toTopic(kafka, task.topic, (payload) => payload, { ...producerSettings, topicProperties: { 'compression.codec': task.compression } }),
       tap(() => {
         acknowledged += 1;
-        meter.count(1);
+        if (acknowledged === 0) meter.start();
+        else meter.count(1);
         if (acknowledged % 1_000 === 0) wanted();
       }),
     ),
