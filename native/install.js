@@ -5,6 +5,7 @@
  * In `postinstall`, because npm runs all `install` scripts at once, and node-rdkafka has to be built before.
  */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -27,7 +28,10 @@ function build() {
   const nan = dirname(createRequire(rdkafkaPackage).resolve('nan/package.json'));
   if (!existsSync(join(rdkafka, 'build/deps/librdkafka.so.1'))) throw new Error('node-rdkafka was not built together with its librdkafka');
   const { version } = JSON.parse(readFileSync(rdkafkaPackage, 'utf8'));
-  const settings = { rdkafka, nan, rdkafka_version: version };
+  // What is built from other sources than those that lie here is not used.
+  const hash = createHash('sha256').update(readFileSync(join(here, 'reader.cc')));
+  const source_hash = `sha256-${hash.digest('hex')}`;
+  const settings = { rdkafka, nan, rdkafka_version: version, source_hash };
   const defines = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
   const { status, error } = nodeGyp(['rebuild', `--directory=${here}`, '--', ...defines]);
   if (error !== undefined) throw error;

@@ -19,7 +19,8 @@
  * It reads with rd_kafka_consumer_poll, message by message. rd_kafka_consume_batch_queue would be a little faster, and loses records: it puts
  * the position one past each row, also past one that only says that the partition has ended (librdkafka #4844).
  *
- * The layout of `NodeKafka::Connection` is that of the version that this is compiled against; who loads it compares `nodeRdkafkaVersion`.
+ * The layout of `NodeKafka::Connection` is that of the version that this is compiled against; who loads it compares `nodeRdkafkaVersion`. A build
+ * that was left over from other sources than this file says so by its `sourceHash`.
  */
 
 #include <nan.h>
@@ -59,9 +60,6 @@ enum Column : size_t {
   INTEGERS
 };
 constexpr size_t DOUBLES = 2;
-
-/* To be raised with every change of what this file exports, here and in src/addon.ts: a build that was left over is then not used. */
-constexpr int EDITION = 1;
 
 using Connection = NodeKafka::Connection;
 
@@ -312,7 +310,7 @@ NAN_METHOD(StartRead) {
 NAN_MODULE_INIT(Init) {
   Nan::SetMethod(target, "accepts", Accepts);
   Nan::SetMethod(target, "read", StartRead);
-  Nan::Set(target, Nan::New("edition").ToLocalChecked(), Nan::New(EDITION));
+  Nan::Set(target, Nan::New("sourceHash").ToLocalChecked(), Nan::New(SOURCE_HASH).ToLocalChecked());
   Nan::Set(target, Nan::New("nodeRdkafkaVersion").ToLocalChecked(), Nan::New(NODE_RDKAFKA_VERSION).ToLocalChecked());
   Nan::Set(target, Nan::New("librdkafkaVersion").ToLocalChecked(), Nan::New(rd_kafka_version_str()).ToLocalChecked());
 }

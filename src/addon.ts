@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { rdkafka } from './rdkafka.js';
@@ -7,8 +9,8 @@ export type RowsRead = (rows: number | Error, texts: readonly string[], columns:
 
 /** What `native/` is built to. */
 export interface Addon {
-  /** Of what it exports. */
-  readonly edition: number;
+  /** Of the file that it was built from. */
+  readonly sourceHash: string;
   /** Of the node-rdkafka that it was compiled for. */
   readonly nodeRdkafkaVersion: string;
   /** Of the librdkafka that it is linked to. */
@@ -20,8 +22,6 @@ export interface Addon {
 
 /** The addon, or why there is none. */
 export type AddonOrReason = { readonly addon: Addon } | { readonly reason: string };
-
-const EDITION = 1;
 
 const require = createRequire(import.meta.url);
 
@@ -43,6 +43,12 @@ export function isConsumer(client: unknown): boolean {
   return client instanceof KafkaConsumer;
 }
 
+/** As `native/install.js` has it compiled in. */
+function hashOf(path: string): string {
+  const hash = createHash('sha256').update(readFileSync(path));
+  return `sha256-${hash.digest('hex')}`;
+}
+
 function load(): AddonOrReason {
   try {
     // First: the addon then finds node-rdkafka's librdkafka, wherever the folder has moved since it was linked.
@@ -51,7 +57,8 @@ function load(): AddonOrReason {
     // By its own name, for it runs from more than one folder.
     const home = dirname(require.resolve('kafka-rx/package.json'));
     const found = require(join(home, 'native/build/Release/kafka_rx.node')) as Addon;
-    if (found.edition !== EDITION) return { reason: 'it was built for another version of kafka-rx' };
+    if (found.sourceHash !== hashOf(join(home, 'native/reader.cc')))
+      return { reason: 'it was built from other sources than those that are installed' };
     if (found.nodeRdkafkaVersion !== version)
       return { reason: `it was built for node-rdkafka ${found.nodeRdkafkaVersion}, and ${version} is installed` };
     if (found.librdkafkaVersion !== librdkafkaVersion)

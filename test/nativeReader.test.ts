@@ -276,11 +276,12 @@ describe.runIf(process.platform === 'linux' && inject('brokerKind') !== 'embedde
 });
 
 describe.runIf(process.platform === 'linux')('where the native reader cannot be used', () => {
-  it.each<[what: string, change: readonly [from: string, to: string] | undefined, notice: RegExp | undefined]>([
+  it.each<[what: string, change: readonly [from: string, to: string] | undefined, notice: RegExp | undefined, more?: string]>([
     ['was not built', undefined, /Cannot find module .*kafka_rx\.node/],
     ['was built for another node-rdkafka', ['v3.6.1', 'v3.6.0'], /it was built for node-rdkafka v3\.6\.0, and v3\.6\.1 is installed/],
+    ['was built from other sources', ['v3.6.1', 'v3.6.1'], /it was built from other sources/, '// One line more.'],
     ['is there and fits, there is no notice', ['v3.6.1', 'v3.6.1'], undefined],
-  ])('because it %s', async (_what, change, notice) => {
+  ])('because it %s', async (_what, change, notice, more = '') => {
     const { topic } = await numberedTopic(brokers, { records: 10, partitions: 4 });
     await using folder = await temporaryFolder();
     const inFolder = (path: string): string => `${folder.path}/${path}`;
@@ -292,6 +293,7 @@ describe.runIf(process.platform === 'linux')('where the native reader cannot be 
     await symlink(here('node_modules'), inFolder('node_modules'));
     if (change === undefined) await rm(inFolder('native'), { recursive: true });
     else await writeFile(inFolder(ADDON), replaced(await readFile(here(ADDON)), ...change));
+    if (change !== undefined) await writeFile(inFolder('native/reader.cc'), `${await readFile(here('native/reader.cc'), 'utf8')}${more}`);
 
     const args = [inFolder('test/programs/readsTwice.js'), brokers.join(), topic, unique('fallback')];
     const { stdout } = await promisify(execFile)(process.execPath, args);
