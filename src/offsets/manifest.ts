@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StoreCorruptError, StoreFormatError, StoreLostError } from '../errors.js';
-import { syncDirectory } from './directory.js';
+import { syncDirectory } from '../localDirectory.js';
 
 /** Says what a directory holds: once in a file beside the data, once inside the data. */
 export interface Manifest {

@@ -2,6 +2,7 @@ import type { ObservableInput } from 'rxjs';
 import { throwError } from 'rxjs';
 import { StoreFailedError } from '../errors.js';
 import type { TopicPartition } from '../position.js';
+import { nameOf } from '../position.js';
 import { assertForward } from './forward.js';
 import type { StateKey, StateReader } from '../state.js';
 import { MemoryState } from './memoryState.js';
@@ -98,10 +99,10 @@ class MemoryOffsets implements OffsetStore {
     return refused;
   }
 
-  #entry(group: string, { topic, partition }: TopicPartition): Entry {
+  #entry(group: string, partition: TopicPartition): Entry {
     let entries = this.#groups.get(group);
     if (entries === undefined) this.#groups.set(group, (entries = new Map<string, Entry>()));
-    const key = `${topic}/${partition}`;
+    const key = nameOf(partition);
     let entry = entries.get(key);
     if (entry === undefined) entries.set(key, (entry = { epoch: 0, checkpoint: undefined }));
     return entry;

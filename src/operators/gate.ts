@@ -2,6 +2,7 @@ import type { MonoTypeOperatorFunction, ObservableInput, Subscriber } from 'rxjs
 import { Observable, Subject, Subscription, from, takeUntil } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
 import { OptionError } from '../errors.js';
+import { Fifo } from '../fifo.js';
 import type { Journal, Keeper, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 
@@ -79,9 +80,7 @@ class Gateway<T extends Positioned | readonly Positioned[]> {
   readonly #journals = new Set<Journal>();
   readonly #attachments = new Subscription();
   readonly #keeper: Keeper;
-  #values: T[] = [];
-  /** The first that has not gone on. */
-  #first = 0;
+  readonly #values = new Fifo<T>();
   /** How many records they are. */
   #records = 0;
   #open = false;
@@ -135,25 +134,24 @@ class Gateway<T extends Positioned | readonly Positioned[]> {
 
   leave(): void {
     this.#attachments.unsubscribe();
-    this.#values = [];
-    this.#first = 0;
+    this.#values.clear();
   }
 
   /** What comes while something goes on waits for it: the loop gets there. */
   #letGo(): void {
     if (this.#emitting) return;
     this.#emitting = true;
-    while (this.#open && this.#first < this.#values.length) {
-      const value = this.#values[this.#first] as T;
-      this.#first += 1;
+    for (let value = this.#passing(); value !== undefined; value = this.#passing()) {
       this.#records -= count(value);
       this.#subscriber.next(value);
     }
     this.#emitting = false;
-    if (this.#first < this.#values.length) return;
-    this.#values = [];
-    this.#first = 0;
-    if (this.#completed) this.#subscriber.complete();
+    if (this.#completed && this.#values.length === 0) this.#subscriber.complete();
+  }
+
+  /** What may go on. */
+  #passing(): T | undefined {
+    return this.#open ? this.#values.shift() : undefined;
   }
 
   readonly #keepFor = ({ [LANE]: { journal } }: Positioned): void => {

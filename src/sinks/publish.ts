@@ -1,9 +1,10 @@
-import type { OperatorFunction, Subscriber } from 'rxjs';
+import type { OperatorFunction } from 'rxjs';
 import { Observable } from 'rxjs';
 import { OptionError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import type { KafkaRecord, ProducerRecord } from '../record.js';
 import type { PublishOutcome } from './dispatcher.js';
+import { InOrder } from './inOrder.js';
 import { forward } from './outgoing.js';
 import { Publisher } from './publisher.js';
 
@@ -61,7 +62,7 @@ export function publish<T, R = Published<T>>(
   const { result = (input: T, outcome: PublishOutcome): R => ({ ...outcome, input }) as R } = options;
   return (source) =>
     new Observable<R>((subscriber) => {
-      const inputs = new Inputs(subscriber, result);
+      const inputs = new InOrder(subscriber, result);
       return source.subscribe({
         next: (input) => {
           let record;
@@ -73,7 +74,7 @@ export function publish<T, R = Published<T>>(
           }
           const entry = inputs.add(input);
           publisher.offer(record, (outcome) => {
-            inputs.settled(entry, outcome);
+            inputs.settle(entry, outcome);
           });
         },
         error: (error: unknown) => {
@@ -84,63 +85,4 @@ export function publish<T, R = Published<T>>(
         },
       });
     });
-}
-
-interface Entry<T> {
-  readonly input: T;
-  outcome: PublishOutcome | undefined;
-}
-
-/** The inputs of which no outcome was passed on, in order. */
-class Inputs<T, R> {
-  readonly #subscriber: Subscriber<R>;
-  readonly #result: (input: T, outcome: PublishOutcome) => R;
-  #entries: Entry<T>[] = [];
-  #first = 0;
-  #completed = false;
-
-  constructor(subscriber: Subscriber<R>, result: (input: T, outcome: PublishOutcome) => R) {
-    this.#subscriber = subscriber;
-    this.#result = result;
-  }
-
-  add(input: T): Entry<T> {
-    const entry: Entry<T> = { input, outcome: undefined };
-    this.#entries.push(entry);
-    return entry;
-  }
-
-  settled(entry: Entry<T>, outcome: PublishOutcome): void {
-    entry.outcome = outcome;
-    this.#passOn();
-  }
-
-  complete(): void {
-    this.#completed = true;
-    this.#passOn();
-  }
-
-  #passOn(): void {
-    for (let entry = this.#entries[this.#first]; entry?.outcome !== undefined; entry = this.#entries[this.#first]) {
-      if (this.#subscriber.closed) return;
-      // Counted before it is passed on: that may bring the next input, or the end, in the same call.
-      this.#first += 1;
-      let value;
-      try {
-        value = this.#result(entry.input, entry.outcome);
-      } catch (error) {
-        this.#subscriber.error(error);
-        return;
-      }
-      this.#subscriber.next(value);
-    }
-    if (this.#first === this.#entries.length) {
-      this.#entries = [];
-      this.#first = 0;
-      if (this.#completed) this.#subscriber.complete();
-    } else if (this.#first > 1_024 && this.#first * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#first);
-      this.#first = 0;
-    }
-  }
 }

@@ -1,9 +1,9 @@
-import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { open, readdir, rename, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { KafkaRxError, SpillError, StoreUnavailableError } from '../errors.js';
+import { prepareLocalDirectory } from '../localDirectory.js';
 import { lock } from '../lock.js';
-import { remoteKind } from '../remoteFileSystem.js';
 import type { Framed } from './frame.js';
 import { encodeFrame } from './frame.js';
 import type { Outgoing } from './outgoing.js';
@@ -57,7 +57,7 @@ export class SpillDirectory implements Spill {
     this.#options = options;
     this.#segmentBytes = Math.min(MAX_SEGMENT_BYTES, options.quotaBytes / SEGMENTS_IN_QUOTA);
     try {
-      prepare(path);
+      prepareLocalDirectory(path, { unavailable, remote: 'where its lock does not hold for other machines' });
       this.#unlock = lock(path, { what: 'spill directory', share: 'One directory has one owner; share the publisher within a process.' });
       readdirSync(path);
     } catch (error) {
@@ -243,32 +243,6 @@ export class SpillDirectory implements Spill {
   #pathOf(number: number): string {
     return join(this.#path, `${number}.segment`);
   }
-}
-
-/** Makes the directory if it is not there, for good, and sees that it can be used. */
-function prepare(path: string): void {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-    // Else a loss of power may take the whole directory away, and with it all that was written.
-    const parent = openSync(dirname(path), 'r');
-    try {
-      fsyncSync(parent);
-    } finally {
-      closeSync(parent);
-    }
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code !== 'EEXIST') throw unavailable(path, code === 'ENOENT' ? 'its parent directory does not exist' : String(code), cause);
-  }
-  if (!statSync(path).isDirectory()) throw unavailable(path, 'it is a file, not a directory');
-  try {
-    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
-  } catch (cause) {
-    throw unavailable(path, `it is not writable for this user (${String((cause as NodeJS.ErrnoException).code)})`, cause);
-  }
-  const remote = remoteKind(path);
-  if (remote !== undefined)
-    throw unavailable(path, `it is on a file system of the kind ${remote}, where its lock does not hold for other machines`);
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -1,11 +1,11 @@
-import type { OperatorFunction, Subscriber } from 'rxjs';
+import type { OperatorFunction } from 'rxjs';
 import { Observable, Subject, takeUntil } from 'rxjs';
 import { OptionError } from '../errors.js';
-import { Fifo } from '../fifo.js';
 import type { Kafka, Properties } from '../kafka.js';
 import { checkOptions } from '../options.js';
 import { TOPIC_NAME, isTopicName } from '../topicName.js';
 import type { Delivery, KafkaRecord, ProducerRecord } from '../record.js';
+import { InOrder } from './inOrder.js';
 import { forward, outgoing } from './outgoing.js';
 import { ProducerClient } from './producer.js';
 
@@ -93,7 +93,7 @@ export function toTopic<T, R = T>(
         void producer.end().then(unregister);
         stop$.next();
       });
-      const inputs = new Inputs(subscriber, result);
+      const inputs = new InOrder(subscriber, result);
       producer.connect().catch((error: unknown) => {
         subscriber.error(error);
       });
@@ -109,11 +109,19 @@ export function toTopic<T, R = T>(
             subscriber.error(error);
             return;
           }
-          const entry = inputs.add(input, records.length);
+          const entry = inputs.add(input);
+          const deliveries = new Array<Delivery>(records.length);
+          let waiting = records.length;
+          if (waiting === 0) inputs.settle(entry, deliveries);
           records.forEach((record, i) => {
             producer.send(record, (error, delivery) => {
-              if (error !== undefined) subscriber.error(error);
-              else inputs.delivered(entry, i, delivery as Delivery);
+              if (error !== undefined) {
+                subscriber.error(error);
+                return;
+              }
+              deliveries[i] = delivery as Delivery;
+              waiting -= 1;
+              if (waiting === 0) inputs.settle(entry, deliveries);
             });
           });
         },
@@ -125,59 +133,4 @@ export function toTopic<T, R = T>(
         },
       });
     });
-}
-
-interface Entry<T> {
-  readonly input: T;
-  readonly deliveries: Delivery[];
-  /** How many of its records are not acknowledged yet. */
-  waiting: number;
-}
-
-/** The inputs that are not acknowledged, in order. */
-class Inputs<T, R> {
-  readonly #subscriber: Subscriber<R>;
-  readonly #result: (input: T, deliveries: readonly Delivery[]) => R;
-  readonly #entries = new Fifo<Entry<T>>();
-  #completed = false;
-
-  constructor(subscriber: Subscriber<R>, result: (input: T, deliveries: readonly Delivery[]) => R) {
-    this.#subscriber = subscriber;
-    this.#result = result;
-  }
-
-  add(input: T, records: number): Entry<T> {
-    const entry = { input, deliveries: new Array<Delivery>(records), waiting: records };
-    this.#entries.push(entry);
-    if (records === 0) this.#passOn();
-    return entry;
-  }
-
-  delivered(entry: Entry<T>, index: number, delivery: Delivery): void {
-    entry.deliveries[index] = delivery;
-    entry.waiting -= 1;
-    if (entry.waiting === 0) this.#passOn();
-  }
-
-  complete(): void {
-    this.#completed = true;
-    this.#passOn();
-  }
-
-  #passOn(): void {
-    for (let entry = this.#entries.peek(); entry?.waiting === 0; entry = this.#entries.peek()) {
-      if (this.#subscriber.closed) return;
-      // Taken out before it is passed on: that may bring the next input, or the end, in the same call.
-      this.#entries.shift();
-      let value;
-      try {
-        value = this.#result(entry.input, entry.deliveries);
-      } catch (error) {
-        this.#subscriber.error(error);
-        return;
-      }
-      this.#subscriber.next(value);
-    }
-    if (this.#completed && this.#entries.length === 0) this.#subscriber.complete();
-  }
 }

@@ -86,6 +86,7 @@ const PASSING = new Set([-185, -187, -193, -195, 5, 6, 7, 8, 9, 13, 14, 15, 16, 
 export class Session implements Client {
   readonly kind = 'source';
   readonly #options: SessionOptions;
+  readonly #scheduler: SchedulerLike;
   readonly #subscriber: Subscriber<KafkaRecord>;
   readonly #member: GroupMember;
   readonly #offsets: OffsetStore;
@@ -121,12 +122,12 @@ export class Session implements Client {
         this.#pump.poke();
       },
     });
-    const scheduler = options.scheduler === undefined ? {} : { scheduler: options.scheduler };
+    const scheduler = (this.#scheduler = options.scheduler ?? asyncScheduler);
     this.#late = new LateCompletions({
       report: (completions, partitions) => {
         options.emit({ type: 'late', group: options.group, partitions, completions });
       },
-      ...scheduler,
+      scheduler,
     });
     this.#checkpointer = new Checkpointer({
       demand: this.#demand,
@@ -143,7 +144,7 @@ export class Session implements Client {
       onAbandoned: () => {
         this.#abandoned$.next();
       },
-      ...scheduler,
+      scheduler,
     });
     this.#member = options.member({
       onAssigned: (partitions) => {
@@ -165,7 +166,7 @@ export class Session implements Client {
       onError: (error) => {
         this.#emitError(error);
       },
-      ...scheduler,
+      scheduler,
     });
     this.#rangeGuard = new RangeGuard({
       member: this.#member,
@@ -182,7 +183,7 @@ export class Session implements Client {
         if (error instanceof BrokerError && error.kafkaCode === UNKNOWN_TOPIC_OR_PARTITION) this.#topicGone(error);
         else this.#emitError(error);
       },
-      ...scheduler,
+      scheduler,
     });
     this.#pump = new Pump({
       reader: this.#member.reader,
@@ -209,7 +210,7 @@ export class Session implements Client {
       resume: () => {
         this.#member.resume(this.#lanes.all());
       },
-      ...scheduler,
+      scheduler,
     });
   }
 
@@ -466,13 +467,13 @@ export class Session implements Client {
   }
 
   #deadline(): Deadline {
-    return new Deadline(this.#options.source.drainTimeoutMs, this.#options.scheduler);
+    return new Deadline(this.#options.source.drainTimeoutMs, this.#scheduler);
   }
 
   /** Emits when nothing was finished for `stallAfterMs`: what is open then never will be. */
   #standstill(): Observable<unknown> {
-    const { source, group, emit, scheduler = asyncScheduler } = this.#options;
-    return interval(source.stallAfterMs, scheduler).pipe(
+    const { source, group, emit } = this.#options;
+    return interval(source.stallAfterMs, this.#scheduler).pipe(
       map(() => this.#demand.given),
       startWith(this.#demand.given),
       pairwise(),
@@ -516,13 +517,13 @@ export class Session implements Client {
 
   /** Others have taken these over: here they are lost, whatever the group says. */
   #refused(lanes: readonly PartitionLane[]): void {
-    const { group, scheduler = asyncScheduler } = this.#options;
+    const { group } = this.#options;
     // What the group has taken away by now nobody disputes.
     const disputed = lanes.filter((lane) => this.#isCurrent(lane));
     if (disputed.length === 0) return;
     this.#end(disputed, 'lost');
     for (const lane of disputed) this.#overtaken.add(lane);
-    this.#grace ??= scheduler.schedule(() => {
+    this.#grace ??= this.#scheduler.schedule(() => {
       this.#grace = undefined;
       const still = [...this.#overtaken];
       if (still.length === 0 || this.#stopped) return;
@@ -544,7 +545,7 @@ export class Session implements Client {
       this.#emitError(brokerError('reading failed, and goes on', error));
     } else if (error.code === FATAL) {
       // The client's log has the reason, and may be a moment later.
-      this.#withoutReason = (this.#options.scheduler ?? asyncScheduler).schedule(() => {
+      this.#withoutReason = this.#scheduler.schedule(() => {
         this.#fail(brokerError('the client gave up', error));
       }, REASON_MS);
     } else if (error.code === AUTO_OFFSET_RESET) {
