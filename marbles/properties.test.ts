@@ -234,6 +234,8 @@ class World {
   readonly #disk = memoryOffsets();
   /** Records whose work was done, by anybody. */
   readonly #done = new Set<string>();
+  readonly #worked = new WeakSet<KafkaRecord>();
+  readonly #workedThrough = new Map<unknown, number>();
   /** The last epoch of each partition. */
   readonly #epochs = new Map<number, number>();
   readonly #last = new WeakMap<PartitionLane, number>();
@@ -550,6 +552,8 @@ class World {
       this.#open.push({
         finish: () => {
           this.#done.add(`${record.partition}/${record.offset}`);
+          this.#worked.add(record);
+          this.#workedThrough.set(record[LANE], Math.max(record.offset, this.#workedThrough.get(record[LANE]) ?? -1));
           subscriber.next(record);
           subscriber.complete();
         },
@@ -587,6 +591,17 @@ class World {
     });
   }
 
+  #isFinished({ record, lane }: Emission): boolean {
+    switch (this.#pipeline) {
+      case 'commits early':
+        return true;
+      case 'any order':
+        return this.#worked.has(record);
+      default:
+        return (this.#workedThrough.get(lane) ?? -1) >= record.offset;
+    }
+  }
+
   /** Exact, in order, and bounded. */
   #checkEmission(record: KafkaRecord, emitted: Emission[]): void {
     const { partition: at, offset, [LANE]: lane } = record;
@@ -597,12 +612,15 @@ class World {
     this.#last.set(lane, offset);
     if (!lane.live) this.violations.push(`on a lane that is closed: ${where}`);
     emitted.push({ record, lane });
-    const open = emitted.filter((each) => each.lane.live && !this.#isRemembered(each.record.partition, each.record.offset));
-    emitted.splice(0, emitted.length, ...open, ...(open.some((each) => each.record === record) ? [] : [{ record, lane }]));
+    const out = emitted.filter((each) => each.lane.live && !this.#isRemembered(each.record.partition, each.record.offset));
+    emitted.splice(0, emitted.length, ...out, ...(out.some((each) => each.record === record) ? [] : [{ record, lane }]));
     const { maxInFlight, maxInFlightBytes } = this.#schedule;
-    const bytes = open.length * this.#brokers.log(at).bytes;
-    if (open.length > maxInFlight) this.violations.push(`${open.length} in flight`);
-    if (open.length > 1 && bytes > maxInFlightBytes) this.violations.push(`${bytes} bytes in flight`);
+    const open = out.filter((each) => !this.#isFinished(each));
+    const { bytes } = this.#brokers.log(at);
+    if (open.length > maxInFlight) this.violations.push(`${open.length} open`);
+    if (out.length > 2 * maxInFlight) this.violations.push(`${out.length} in flight`);
+    if (open.length > 1 && open.length * bytes > maxInFlightBytes) this.violations.push(`${open.length * bytes} bytes open`);
+    if (out.length > 1 && out.length * bytes > 2 * maxInFlightBytes) this.violations.push(`${out.length * bytes} bytes in flight`);
     // Whoever was overtaken may not know it yet.
     if (lane.epoch !== this.#epoch(at)) return;
     if (this.#isRemembered(at, offset)) this.violations.push(`finished on disk, and emitted again: ${where}`);

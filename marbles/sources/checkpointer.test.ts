@@ -62,6 +62,63 @@ describe('Checkpointer', () => {
   );
 
   it(
+    'lets others join for a moment after a write of many, and not when all is quiet',
+    inVirtualTime(({ cold, expectSubscriptions }) => {
+      const write$ = cold<never>('---|');
+      const kafka = source({ maxRecords: 1_000, write: () => write$ });
+      const lane = opened(kafka, 600);
+      const writeOfMany = '       -^--!';
+      const afterIt = '           --------^--!';
+      const inQuiet = '           ------------------^--!';
+
+      at(1, () => {
+        lane.finishThrough(299);
+      });
+      at(2, () => {
+        lane.finish(300);
+      });
+      at(5, () => {
+        lane.finish(301);
+      });
+      at(18, () => {
+        lane.finish(302);
+      });
+      expectSubscriptions(write$.subscriptions).toBe([writeOfMany, afterIt, inQuiet]);
+    }),
+  );
+
+  it(
+    'waits for nobody when as many are ready as may be open, or when it is told to write',
+    inVirtualTime(({ cold, expectSubscriptions }) => {
+      const write$ = cold<never>('---|');
+      const kafka = source({ maxRecords: 300, write: () => write$ });
+      const lane = opened(kafka, 300);
+      const writeOfMany = '       -^--!';
+      const asMany = '            ------^--!';
+      const flushed = '           ----------^--!';
+
+      at(1, () => {
+        lane.finishThrough(299);
+      });
+      at(5, () => {
+        for (let offset = 300; offset < 601; offset += 1) {
+          lane.open(offset, RECORD_BYTES);
+          kafka.demand.take(RECORD_BYTES);
+        }
+        lane.finishThrough(598);
+      });
+      at(6, () => {
+        lane.finish(599);
+      });
+      at(10, () => {
+        lane.finish(600);
+        kafka.checkpointer.flush().subscribe();
+      });
+      expectSubscriptions(write$.subscriptions).toBe([writeOfMany, asMany, flushed]);
+    }),
+  );
+
+  it(
     'gives the credits of released records back at once, and writes nothing for them',
     inVirtualTime(({ expectObservable, flush }) => {
       const kafka = source();

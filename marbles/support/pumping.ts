@@ -67,6 +67,14 @@ export function pumping(
         )
         .subscribe(subscriber),
     );
+    subscriber.add(
+      kafka.finish$.subscribe({
+        next: () => {
+          pump.pokeSoon();
+        },
+        error: () => undefined,
+      }),
+    );
     subscriber.add(() => {
       pump.stop();
     });

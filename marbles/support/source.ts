@@ -29,6 +29,8 @@ export interface Source {
   readonly writes: readonly (readonly Checkpoint[])[];
   /** Each time that credits come back, how many records are still out. */
   readonly relief$: Observable<string>;
+  /** Each time that a record is finished while no credit was left. */
+  readonly finish$: Observable<void>;
   readonly failures: readonly unknown[];
   readonly refused: readonly PartitionLane[];
   /** The lanes of records that were finished too late, one for each. */
@@ -41,6 +43,7 @@ export interface Source {
 export function source({ write = () => EMPTY, maxRecords = 100, maxBytes = Infinity }: SourceSettings = {}): Source {
   const onDisk$ = new Subject<string>();
   const relief$ = new Subject<string>();
+  const finish$ = new Subject<void>();
   const writes: (readonly Checkpoint[])[] = [];
   const failures: unknown[] = [];
   const refused: PartitionLane[] = [];
@@ -51,6 +54,9 @@ export function source({ write = () => EMPTY, maxRecords = 100, maxBytes = Infin
     maxBytes,
     onRelief: () => {
       relief$.next(String(demand.records));
+    },
+    onFinish: () => {
+      finish$.next();
     },
   });
   const checkpointer = new Checkpointer({
@@ -76,6 +82,7 @@ export function source({ write = () => EMPTY, maxRecords = 100, maxBytes = Infin
     onDisk$: onDisk$.asObservable(),
     writes,
     relief$: relief$.asObservable(),
+    finish$: finish$.asObservable(),
     failures,
     refused,
     late,

@@ -28,9 +28,16 @@ export interface CheckpointerOptions {
 }
 
 /**
+ * A write costs the same whether it remembers one record or thousands. So after one of many, the next waits a moment for others to join, unless
+ * as many as may be open are ready before.
+ */
+const MANY_RECORDS = 256;
+const REST_MS = 4;
+
+/**
  * Turns finished records into checkpoints: one write in flight, and everything that is ready goes into the next one.
  *
- * Credits come back when the write is durable, so what a crash would repeat stays within the source's bounds however slow the disk is.
+ * The source is told when a write is durable: what a crash would repeat stays within its bounds however slow the disk is.
  */
 export class Checkpointer implements LaneOwner {
   readonly #options: CheckpointerOptions;
@@ -51,6 +58,7 @@ export class Checkpointer implements LaneOwner {
   #committing = false;
   #pace: Pace = { everyMs: 0, everyRecords: Infinity };
   #timer: Subscription | undefined;
+  #rest: Subscription | undefined;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -121,6 +129,7 @@ export class Checkpointer implements LaneOwner {
     this.#bytes += bytes;
     lane.ticket = this.#ticket;
     this.#markDirty(lane);
+    this.#options.demand.finish(records, bytes);
     if (this.#holds === 0 && !this.#writing) this.#schedule();
   }
 
@@ -172,15 +181,25 @@ export class Checkpointer implements LaneOwner {
 
   #schedule(): void {
     const { everyMs, everyRecords } = this.#pace;
+    const { demand } = this.#options;
+    const enough = everyMs > 0 ? everyRecords : this.#rest === undefined ? 0 : demand.maxRecords;
     // Out of credit, waiting longer would stop the source.
-    if (everyMs === 0 || this.#records >= everyRecords || this.#options.demand.starved) {
+    if (this.#records >= enough || demand.starved) {
       this.#writeAll();
       return;
     }
+    if (this.#rest !== undefined) return;
     this.#timer ??= this.#scheduler.schedule(() => {
       this.#timer = undefined;
       this.#writeAll();
     }, timerMs(everyMs));
+  }
+
+  #restFor(ms: number): void {
+    this.#rest = this.#scheduler.schedule(() => {
+      this.#rest = undefined;
+      if (this.#holds === 0 && !this.#writing && this.#dirty.length > 0) this.#schedule();
+    }, ms);
   }
 
   #writeAll(): void {
@@ -191,6 +210,8 @@ export class Checkpointer implements LaneOwner {
   #write(): void {
     this.#timer?.unsubscribe();
     this.#timer = undefined;
+    this.#rest?.unsubscribe();
+    this.#rest = undefined;
     const lanes = this.#dirty;
     const ticket = this.#ticket;
     const records = this.#records;
@@ -208,8 +229,9 @@ export class Checkpointer implements LaneOwner {
     const done = (): void => {
       this.#writing = false;
       for (const lane of written) lane.durable = ticket;
+      if (records >= MANY_RECORDS && this.#pace.everyMs === 0) this.#restFor(REST_MS);
       this.#durable$.next(ticket);
-      this.#options.demand.give(records, bytes);
+      this.#options.demand.remember(records, bytes);
       if (this.#holds === 0 && this.#dirty.length > 0) this.#schedule();
     };
     this.#writing = true;

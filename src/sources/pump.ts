@@ -107,6 +107,11 @@ export class Pump {
     else this.#gatherLater();
   }
 
+  /** Goes on before long: a record that is being finished must not make the source emit inside whatever finishes it. */
+  pokeSoon(): void {
+    if (this.#started && !this.#emitting && !this.#stopped) this.#gatherLater();
+  }
+
   /** Calls back when the read in flight has been dealt with; at once if there is none. */
   afterRead(callback: () => void): void {
     if (this.#reading) this.#afterRead.push(callback);

@@ -121,6 +121,9 @@ export class Session implements Client {
       onRelief: () => {
         this.#pump.poke();
       },
+      onFinish: () => {
+        this.#pump.pokeSoon();
+      },
     });
     const scheduler = (this.#scheduler = options.scheduler ?? asyncScheduler);
     this.#late = new LateCompletions({
@@ -584,14 +587,14 @@ export class Session implements Client {
     const lanes = this.#lanes.all().sort((a, b) => b.records - a.records);
     const positions = lanes.filter(({ records }) => records > 0).map((lane) => ({ ...bare(lane), offset: lane.oldest }));
     const [oldest] = positions;
-    const { records, bytes } = this.#demand;
+    const { open, openBytes } = this.#demand;
     const where = oldest === undefined ? 'none is known' : `the oldest of ${nameOf(oldest)} is at ${oldest.offset}`;
     this.#fail(
       new StalledError(
-        `${records} records (${bytes} bytes) are open, as many as \`maxInFlight\` (${maxInFlight}) or \`maxInFlightBytes\` (${maxInFlightBytes}) allow, and none was ` +
+        `${open} records (${openBytes} bytes) are open, as many as \`maxInFlight\` (${maxInFlight}) or \`maxInFlightBytes\` (${maxInFlightBytes}) allow, and none was ` +
           `finished for ${stallAfterMs} ms; ${where}. If an operator drops records (filter, distinctUntilChanged, throttleTime), use filterValue, or ` +
           'commit({ ordered: true }). If one collects more than that before it emits (bufferCount), raise `maxInFlight`. If the work is only slow, raise `stallAfterMs`.',
-        { positions, open: records, stalledMs: stallAfterMs },
+        { positions, open, stalledMs: stallAfterMs },
       ),
     );
   }

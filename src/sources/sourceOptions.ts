@@ -10,11 +10,11 @@ export type From = 'earliest' | 'latest' | 'fail' | { readonly timestamp: number
 /** What every source with a memory understands. */
 export interface SourceOptions {
   /**
-   * How many records may be out: emitted, and not yet finished and remembered. Default 4,096.
-   * A crash repeats at most this many. Smaller than what an operator collects (`bufferCount(n)`), and the stream stands still.
+   * How many records may be open: emitted, and not yet finished. Default 4,096. As many again may be finished and on their way to the disk: a
+   * crash repeats at most twice this many. Smaller than what an operator collects (`bufferCount(n)`), and the stream stands still.
    */
   readonly maxInFlight?: number;
-  /** The same bound in bytes of keys, values and headers. Default 64 MiB. A single larger record goes out alone. */
+  /** The same bounds in bytes of keys, values and headers. Default 64 MiB. A single larger record goes out alone. */
   readonly maxInFlightBytes?: number;
   /** How much the client fetches ahead. Default 16 MiB. It is memory outside the JavaScript heap; too small, and the network sets the pace. */
   readonly fetchBufferBytes?: number;
