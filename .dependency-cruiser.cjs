@@ -32,6 +32,11 @@ module.exports = {
     room('operators-know-words-and-the-store-port', '^src/operators/', [WORDS, STORE_PORT]),
     room('offsets-know-words', '^src/offsets/(?!group\\.ts$)', [WORDS, '^src/offsets/']),
     room('the-store-of-the-group-knows-kafka', '^src/offsets/group\\.ts$', [KAFKA, WORDS, STORE_PORT, '^src/offsets/forward\\.ts$']),
+    room('the-command-line-uses-the-public-surface-and-reads-stores', '^src/cli/', [
+      '^src/index\\.ts$',
+      '^src/offsets/snapshot\\.ts$',
+      '^src/demo/command\\.ts$',
+    ]),
     room('the-demo-uses-the-public-surface', '^src/demo/', ['^src/index\\.ts$', '^src/testing/index\\.ts$']),
     only('who-knows-node-rdkafka', 'node-rdkafka', [
       '^src/(rdkafka|addon)\\.ts$',

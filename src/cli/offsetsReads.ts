@@ -1,0 +1,99 @@
+import type { GroupCheckpoint, Snapshot } from '../offsets/snapshot.js';
+import { readSnapshot } from '../offsets/snapshot.js';
+import { lineOf } from './checkpointLine.js';
+import type { OffsetsCall } from './offsetsArguments.js';
+import { table } from './table.js';
+import { UsageError } from './usage.js';
+
+/** What a command has to say, and whether all is well. */
+export interface Answer {
+  readonly text: string;
+  readonly well: boolean;
+}
+
+export function list({ directory, json, ...which }: OffsetsCall): Answer {
+  const snapshot = readSnapshot(directory, 'offsets');
+  const found = selected(snapshot.checkpoints, which);
+  const rows = found.map(({ group, topic, partition, frontier, runs, epoch, metadata }) => [
+    group,
+    topic,
+    partition,
+    frontier,
+    beyond(runs),
+    runs.length / 2,
+    epoch,
+    metadata,
+  ]);
+  const headings = ['group', 'topic', 'partition', 'frontier', 'beyond it', 'runs', 'epoch', 'metadata'];
+  const text = json ? `${JSON.stringify(found)}\n` : found.length === 0 ? 'Nothing is remembered.\n' : table(headings, rows);
+  return withDamage(text, snapshot);
+}
+
+export function show({ directory, json, ...which }: OffsetsCall): Answer {
+  const snapshot = readSnapshot(directory, 'offsets');
+  const [found] = selected(snapshot.checkpoints, which);
+  if (found === undefined) throw new UsageError(`${directory} remembers nothing of ${which.topic}/${which.partition} for ${which.group}.`);
+  if (json) return { text: `${JSON.stringify(found)}\n`, well: true };
+  const { group, topic, partition, frontier, runs, epoch, metadata, fingerprint } = found;
+  const lines = [
+    `${topic}/${partition} of ${group}`,
+    `  frontier     ${frontier}: everything below is finished`,
+    `  beyond it    ${beyond(runs)} finished, in ${runs.length / 2} runs`,
+    ...pairs(runs).map(([from, to]) => `               ${from}${to - from > 1 ? ` to ${to - 1}` : ''}`),
+    `  epoch        ${epoch}`,
+    `  metadata     ${JSON.stringify(metadata)}`,
+    ...(fingerprint === undefined ? [] : [`  fingerprint  of ${fingerprint.offset}`]),
+  ];
+  return { text: lines.map((line) => `${line}\n`).join(''), well: true };
+}
+
+export function verify({ directory, json }: OffsetsCall): Answer {
+  const { manifest, transaction, checkpoints, damaged, damagedRecords } = readSnapshot(directory, 'all');
+  const { id, format } = manifest;
+  const groups = new Set(checkpoints.map(({ group }) => group)).size;
+  const well = damagedRecords === 0;
+  if (json)
+    return {
+      text: `${JSON.stringify({ id, format, transaction, groups, checkpoints: checkpoints.length, damaged, damagedRecords })}\n`,
+      well,
+    };
+  const lines = [
+    `store ${id}, format ${format}, transaction ${transaction}: ${checkpoints.length} checkpoints of ${groups} groups`,
+    ...damaged.map(
+      ({ group, topic, partition }) => `damaged: ${topic}/${partition} of ${group}; reset it, or restore the store from a backup`,
+    ),
+    well ? 'every page and every checksum is right' : `${damagedRecords} records are damaged`,
+  ];
+  return { text: lines.map((line) => `${line}\n`).join(''), well };
+}
+
+export function exported({ directory, ...which }: OffsetsCall): Answer {
+  const snapshot = readSnapshot(directory, 'offsets');
+  const lines = selected(snapshot.checkpoints, which).map((checkpoint) => `${JSON.stringify(lineOf(checkpoint))}\n`);
+  return withDamage(lines.join(''), snapshot);
+}
+
+/** What cannot be read must not be missed in silence. */
+function withDamage(text: string, { damaged }: Snapshot): Answer {
+  return { text, well: damaged.length === 0 };
+}
+
+function selected(
+  checkpoints: readonly GroupCheckpoint[],
+  { group, topic, partition }: Pick<OffsetsCall, 'group' | 'topic' | 'partition'>,
+): readonly GroupCheckpoint[] {
+  return checkpoints
+    .filter((at) => at.group === (group ?? at.group) && at.topic === (topic ?? at.topic) && at.partition === (partition ?? at.partition))
+    .toSorted((a, b) => order(a.group, b.group) || order(a.topic, b.topic) || a.partition - b.partition);
+}
+
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+function pairs(runs: readonly number[]): readonly (readonly [number, number])[] {
+  return Array.from({ length: runs.length / 2 }, (_, i) => [runs[2 * i] as number, runs[2 * i + 1] as number]);
+}
+
+/** How many records beyond the frontier are finished. */
+function beyond(runs: readonly number[]): number {
+  return pairs(runs).reduce((sum, [from, to]) => sum + to - from, 0);
+}
