@@ -3,6 +3,7 @@ import { EMPTY, NEVER, Subject, asyncScheduler, concatMap, delay, filter, groupB
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.js';
 import { batch } from '../../src/operators/batch.js';
+import type { CommitOptions } from '../../src/operators/commit.js';
 import { commit } from '../../src/operators/commit.js';
 import type { KafkaRecord } from '../../src/record.js';
 import { log } from '../support/log.js';
@@ -16,7 +17,12 @@ function letters(): OperatorFunction<KafkaRecord<unknown>[], string> {
 }
 
 /** What goes through, and when, while a real pump reads this many records. */
-function pumped(kafka: Source, records: number, work: OperatorFunction<KafkaRecord, KafkaRecord[]>): Observable<string> {
+function pumped(
+  kafka: Source,
+  records: number,
+  work: OperatorFunction<KafkaRecord, KafkaRecord[]>,
+  pace: CommitOptions<KafkaRecord[]> = {},
+): Observable<string> {
   const rows = Array.from({ length: records }, (_, offset) => ({ value: '.', offset }));
   const { records$, pump } = pumping(kafka, log(rows), [kafka.lane()]);
   asyncScheduler.schedule(() => {
@@ -24,7 +30,7 @@ function pumped(kafka: Source, records: number, work: OperatorFunction<KafkaReco
   }, 10_000);
   return records$.pipe(
     work,
-    commit(),
+    commit(pace),
     map((all) => `${all.length}@${asyncScheduler.now()}`),
   );
 }
@@ -108,6 +114,19 @@ describe('batch', () => {
       flush();
       expect(arrays).toEqual(Array.from({ length: 10 }, (_, i) => `100@${i + 1}`));
       expect(kafka.demand.records).toBe(0);
+    }),
+  );
+
+  it(
+    'never stalls a source whose other credits wait for a slow pace of commit',
+    inVirtualTime(({ flush }) => {
+      const kafka = source({ maxRecords: 100 });
+      const arrays: string[] = [];
+      pumped(kafka, 1_000, batch({ maxRecords: 1_000, maxMs: Infinity }), { everyMs: 60_000 })
+        .pipe(tap((each) => arrays.push(each)))
+        .subscribe();
+      flush();
+      expect(arrays).toEqual(Array.from({ length: 10 }, (_, i) => `100@${i + 1}`));
     }),
   );
 
