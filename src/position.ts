@@ -53,6 +53,14 @@ export interface Positioned {
   readonly [LANE]: Lane;
 }
 
+/**
+ * What a compile error says where something that is no record any more comes to an operator that needs its position.
+ *
+ * It stands in the constraint of such an operator, which is what the compiler shows when nothing else fits.
+ */
+export type LostPosition =
+  'The position of the record was lost above. Keep it with map((r) => ({ ...r, value: f(r.value) })), or with mapValue(f).';
+
 /** What finishing a record means to the source that emitted it. One lane is one partition during one assignment (an epoch). */
 export interface Lane extends TopicPartition {
   /** Rises with every assignment of the partition, so that a late word about an older one can be told apart. */

@@ -2,7 +2,7 @@ import type { OperatorFunction, SchedulerLike, Subscriber } from 'rxjs';
 import { Observable, Subject, Subscription, asyncScheduler, takeUntil } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
 import { checkOptions, timerMs } from '../options.js';
-import type { Journal, Keeper, Positioned } from '../position.js';
+import type { Journal, Keeper, LostPosition, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 
 export interface BatchOptions {
@@ -46,6 +46,7 @@ const OPTIONS = { maxRecords: 'positive', maxBytes: 'positive', maxMs: 'count', 
  * );
  * ```
  */
+export function batch<T extends Positioned | LostPosition>(options?: BatchOptions): OperatorFunction<T, T[]>;
 export function batch<T extends Positioned>(options: BatchOptions = {}): OperatorFunction<T, T[]> {
   checkOptions('batch', options, OPTIONS);
   return (source) =>

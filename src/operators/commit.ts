@@ -5,7 +5,7 @@ import type { KafkaRxError } from '../errors.js';
 import { FencedError, OptionError } from '../errors.js';
 import { Fifo } from '../fifo.js';
 import { checkOptions } from '../options.js';
-import type { Journal, Lane, Positioned } from '../position.js';
+import type { Journal, Lane, LostPosition, Positioned } from '../position.js';
 import { LANE, bare } from '../position.js';
 import type { ApplyState } from '../state.js';
 
@@ -74,6 +74,9 @@ const OPTIONS = {
  * );
  * ```
  */
+export function commit<T extends Positioned | readonly Positioned[] | LostPosition>(
+  options?: CommitOptions<T>,
+): MonoTypeOperatorFunction<T>;
 export function commit<T extends Positioned | readonly Positioned[]>(options: CommitOptions<T> = {}): MonoTypeOperatorFunction<T> {
   checkOptions('commit', options, OPTIONS);
   return (source) =>

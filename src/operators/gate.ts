@@ -3,7 +3,7 @@ import { Observable, Subject, Subscription, from, takeUntil } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
 import { OptionError } from '../errors.js';
 import { Fifo } from '../fifo.js';
-import type { Journal, Keeper, Positioned } from '../position.js';
+import type { Journal, Keeper, LostPosition, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 
 /**
@@ -30,6 +30,9 @@ import { LANE } from '../position.js';
  * orders$.pipe(gate(maintenance$.pipe(map((now) => !now))), commit());
  * ```
  */
+export function gate<T extends Positioned | readonly Positioned[] | LostPosition>(
+  open: ObservableInput<boolean>,
+): MonoTypeOperatorFunction<T>;
 export function gate<T extends Positioned | readonly Positioned[]>(open: ObservableInput<boolean>): MonoTypeOperatorFunction<T> {
   // From plain JavaScript it may be missing.
   if ((open as unknown) === undefined || (open as unknown) === null)

@@ -1,7 +1,7 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { Observable, Subscription } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
-import type { Journal, Positioned } from '../position.js';
+import type { Journal, LostPosition, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 
 /**
@@ -24,6 +24,7 @@ import { LANE } from '../position.js';
  * fromTopic(kafka, 'prices', { group: 'ticker', offsets: memoryOffsets(), from: 'latest' }).pipe(release());
  * ```
  */
+export function release<T extends Positioned | readonly Positioned[] | LostPosition>(): MonoTypeOperatorFunction<T>;
 export function release<T extends Positioned | readonly Positioned[]>(): MonoTypeOperatorFunction<T> {
   return (source) =>
     new Observable<T>((subscriber) => {

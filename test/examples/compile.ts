@@ -38,10 +38,15 @@ export function typeErrors(snippets: readonly Snippet[]): Map<string, string[]> 
   };
   host.fileExists = (name) => files.has(name) || fileExists(name);
   const program = ts.createProgram([...files.keys()], { ...options, noUnusedLocals: false, incremental: false, noEmit: true }, host);
-  const found = new Map<string, string[]>(snippets.map(({ where }) => [where, []]));
-  for (const { file, messageText } of ts.getPreEmitDiagnostics(program)) {
-    const where = files.get(file?.fileName ?? '')?.snippet.where;
-    if (where !== undefined) found.get(where)?.push(ts.flattenDiagnosticMessageText(messageText, '\n'));
+  const found = new Map<string, string[]>();
+  // What is wrong elsewhere is told by `tsc`.
+  for (const [name, { snippet }] of files) {
+    const file = program.getSourceFile(name);
+    const wrong = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
+    found.set(
+      snippet.where,
+      wrong.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n')),
+    );
   }
   return found;
 }
