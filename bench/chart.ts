@@ -1,3 +1,4 @@
+import { COLORS, document, text } from '../diagrams/svg.js';
 import { whole } from './figures.js';
 import type { Result, Row } from './results.js';
 import { millis } from './tables.js';
@@ -5,11 +6,6 @@ import { millis } from './tables.js';
 export const THEMES = ['light', 'dark'] as const;
 
 export type Theme = (typeof THEMES)[number];
-
-const COLORS = {
-  light: { back: '#ffffff', ink: '#1f2328', faint: '#59636e', line: '#d1d9e0', ours: '#0969da', kin: '#80b8f0', peer: '#b6bfc8' },
-  dark: { back: '#0d1117', ink: '#f0f6fc', faint: '#9198a1', line: '#30363d', ours: '#4493f8', kin: '#2a5a96', peer: '#59636e' },
-} as const;
 
 const WIDTH = 900;
 const NAMES = 250;
@@ -38,16 +34,13 @@ export function chart(result: Result, theme: Theme): string {
   const { machine, rounds } = result;
   const under = `${machine.cpu}, ${machine.broker}, medians of ${rounds} rounds, ${machine.date.slice(0, 10)}`;
   const busy = machine.loaded === null ? '' : ' — BUSY MACHINE, NO MEASURE';
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y}" viewBox="0 0 ${WIDTH} ${y}" role="img" font-family="system-ui, sans-serif" font-size="13">`,
-    `<title>${escaped(`${result.title}: ${unit(result)}`)}</title>`,
+  const title = `${result.title}: ${unit(result)}`;
+  return document({ width: WIDTH, height: y }, title, [
     `<rect width="${WIDTH}" height="${y}" fill="${color.back}"/>`,
-    text(24, 28, `${result.title}: ${unit(result)}`, color.ink, 'font-size="16" font-weight="600"'),
+    text(24, 28, title, color.ink, 'font-size="16" font-weight="600"'),
     text(24, 48, `${under}${busy}`, color.faint, 'font-size="12"'),
     ...shapes,
-    '</svg>',
-    '',
-  ].join('\n');
+  ]);
 }
 
 type Palette = (typeof COLORS)[Theme];
@@ -94,12 +87,4 @@ function unit({ figure }: Result): string {
 function fill({ name }: Row, color: Palette): string {
   if (!name.startsWith('kafka-rx')) return color.peer;
   return name === 'kafka-rx' ? color.ours : color.kin;
-}
-
-function text(x: number, y: number, words: string, fillColor: string, more = ''): string {
-  return `<text x="${x.toFixed(0)}" y="${y}" fill="${fillColor}" ${more}>${escaped(words)}</text>`;
-}
-
-function escaped(words: string): string {
-  return words.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -57,6 +57,7 @@ function oneStuck(records$: Observable<KafkaRecord>): Observable<KafkaRecord[]> 
 }
 
 describe('batch', () => {
+  // @diagram
   it(
     'collects values until there are enough, or until the first has waited long enough',
     inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {

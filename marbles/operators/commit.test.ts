@@ -14,6 +14,7 @@ function workFor(ms: Readonly<Record<string, number>>): MonoTypeOperatorFunction
 }
 
 describe('commit', () => {
+  // @diagram
   it(
     'passes values on at once, and completes when the last one is on disk',
     inVirtualTime(({ cold, hot, expectObservable, expectSubscriptions }) => {

@@ -49,6 +49,7 @@ function offsets(): OperatorFunction<Positioned, string> {
 }
 
 describe('deadLetter', () => {
+  // @diagram
   it(
     'finishes a failed record when the sink has acknowledged it, and not before',
     inVirtualTime(({ hot, expectObservable, expectSubscriptions, flush }) => {

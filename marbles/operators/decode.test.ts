@@ -73,6 +73,7 @@ function firstOnly(failures$: Observable<Failed>): Observable<Positioned> {
 }
 
 describe('decode', () => {
+  // @diagram
   it(
     'decodes each value; with skip, a poisoned record is finished and gone',
     inVirtualTime(({ hot, expectObservable, expectSubscriptions, flush }) => {
@@ -81,10 +82,10 @@ describe('decode', () => {
       const values$ = hot('--a--x-----c--|', written(lane, 'axc'));
       const subs = '       ^-------------!';
       const result = '     --A--------C--|';
-      const onDisk = '     -----y---------';
+      const onDisk = '     -----x---------';
 
-      expectObservable(values$.pipe(emittedBy(kafka), loudly({ onError: 'skip' }), values())).toBe(result);
-      expectObservable(kafka.onDisk$).toBe(onDisk, { y: '0 [1,2)' });
+      expectObservable(values$.pipe(emittedBy(kafka), decode(loud, { onError: 'skip' }), values())).toBe(result);
+      expectObservable(kafka.onDisk$).toBe(onDisk, { x: '0 [1,2)' });
       expectSubscriptions(values$.subscriptions).toBe(subs);
       flush();
       expect(lane.records).toBe(2);

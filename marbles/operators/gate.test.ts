@@ -17,6 +17,7 @@ function values<T>(): OperatorFunction<KafkaRecord<T>, T> {
 }
 
 describe('gate', () => {
+  // @diagram
   it(
     'keeps values back while it is shut, and lets them go in their order when it opens',
     inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {

@@ -6,6 +6,7 @@ import { emittedBy, recordsOf, source } from '../support/source.js';
 import { inVirtualTime } from '../support/virtualTime.js';
 
 describe('mapValue', () => {
+  // @diagram
   it(
     'changes the value, and keeps everything else',
     inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {

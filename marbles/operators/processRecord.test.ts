@@ -71,6 +71,7 @@ function picky({ value }: Text): Observable<string> {
 }
 
 describe('processRecord', () => {
+  // @diagram
   it(
     'works on records side by side, and keeps the order of each key',
     inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {

@@ -6,6 +6,7 @@ import { emittedBy, recordsOf, source } from '../support/source.js';
 import { inVirtualTime } from '../support/virtualTime.js';
 
 describe('release', () => {
+  // @diagram
   it(
     'passes values on, gives their credits back at once, and writes nothing',
     inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {
@@ -14,11 +15,11 @@ describe('release', () => {
       const values$ = hot('--a--b-----c--|', records);
       const subs = '       ^-------------!';
       const result = '     --a--b-----c--|';
-      const out = '        --0--0-----0';
+      const stillOut = '   --0--0-----0';
       const onDisk = '     ---------------';
 
       expectObservable(values$.pipe(emittedBy(kafka), release())).toBe(result, records);
-      expectObservable(kafka.relief$).toBe(out);
+      expectObservable(kafka.relief$).toBe(stillOut);
       expectObservable(kafka.onDisk$).toBe(onDisk);
       expectSubscriptions(values$.subscriptions).toBe(subs);
     }),

@@ -57,8 +57,8 @@ const OPTIONS = {
  * ```text
  * values    --a--b-----c--|
  *           commit()             a write takes three frames
- * result    --a--b-----c-----|
- * on disk   -----a--b-----c
+ * result    --a--b-----c--|
+ * on disk   -----1--2-----3      the first offset that is not finished
  * ```
  *
  * Put the work above it: an error above `commit()` leaves its record unfinished, one thrown in the final subscriber does not.

@@ -30,9 +30,10 @@ const MAX_TEXT = 1_000;
  * A letter that fails again keeps its first origin. An error's message may quote what was in the record: so does the letter, but nothing else.
  *
  * ```text
- * failures  --a--b--------
- *           deadLetter(sink)     an acknowledgement takes three frames
- * finished  -----a--b-----
+ * records   --a--b----|     both fail
+ *           processRecord(work, { onError: deadLetter(sink) }), commit()     an acknowledgement takes three frames
+ * result    ----------|
+ * on disk   -----1--2       the first offset that is not finished
  * ```
  *
  * The sink is subscribed to, and connects, when the first record fails. An error of the sink ends the stream; the record comes again.

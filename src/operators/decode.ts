@@ -54,7 +54,7 @@ export class Poison {
  * records   --a--x-----c--|
  *           decode(codec, { onError: 'skip' })     x is poison
  * result    --A--------C--|
- * finished  -----x---------
+ * on disk   -----x---------
  * ```
  *
  * @param codec `json<T>()`, `text()`, `bytes()`, or anything with a method `decode(bytes)`.

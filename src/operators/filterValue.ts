@@ -11,9 +11,9 @@ import type { KafkaRecord } from '../record.js';
  *
  * ```text
  * records   --a--b-----c--|
- *           filterValue(not b)
+ *           filterValue(not b)     a write takes three frames
  * result    --a--------c--|
- * finished  -----b---------
+ * on disk   --------b
  * ```
  *
  * @param predicate Gets the value and its record. What it throws errors the stream, and the record stays unfinished.
