@@ -51,7 +51,7 @@ export interface KafkaOptions {
   readonly logger?: Logger;
 }
 
-/** Something that was opened through a `Kafka` and has to be closed with it. @internal */
+/** Something that was opened through a `Kafka` and has to be closed with it. */
 export interface Client {
   /** Sources end first: what they have in flight still goes through the sinks. */
   readonly kind: 'source' | 'sink';
