@@ -28,6 +28,7 @@ const ROW = 20;
 const FONT = 13;
 /** What a letter takes at most, as a part of its size. */
 const LETTER = 0.65;
+const CODE = 'text-anchor="middle" font-family="ui-monospace, monospace"';
 
 /** A block as a picture, which follows the reader's choice of light or dark. */
 export function draw(name: string, { title, calls, notes, inputs, outputs, spans }: Block): string {
@@ -71,8 +72,6 @@ export function draw(name: string, { title, calls, notes, inputs, outputs, spans
     ...shapes,
   ]);
 }
-
-const CODE = 'text-anchor="middle" font-family="ui-monospace, monospace"';
 
 /** What happens on a line, and where it ends, if it does. */
 function eventsOn({ name, marbles, values }: Line, x: (frame: number) => number, y: number): { events: string[]; end: number | undefined } {
@@ -122,6 +121,7 @@ function messages(marbles: string): ReturnType<typeof TestScheduler.parseMarbles
 
 function span(marbles: string): { from: number; to: number } {
   const { subscribedFrame, unsubscribedFrame } = TestScheduler.parseMarblesAsSubscriptions(marbles, true);
+  if (unsubscribedFrame === Infinity) throw new Error(`Say with \`!\` where "${marbles}" ends.`);
   return { from: subscribedFrame / COLUMN, to: unsubscribedFrame / COLUMN };
 }
 
@@ -136,7 +136,7 @@ function fitting(words: string, room: number): string {
   return words;
 }
 
-/** A rule for each colour: what an element says of itself gives way to the style of the picture. */
+/** A rule for each colour, so no two uses may share a light one: what an element says of itself gives way to the style of the picture. */
 function inTheDark(): string {
   const palette = Object.keys(color) as (keyof typeof color)[];
   const pairs = [

@@ -81,9 +81,11 @@ describe('a diagram', () => {
     expect(() => blockOf(testWith({ result: 'lineOf(3)' }))).toThrow('A line of a diagram is a literal');
   });
 
-  it('has room for all that it shows', () => {
+  it('is refused where it has no room, or no end', () => {
     const named = (name: string): string => testWith({ expected: `toBe(result, { b: '${name}' })` });
     expect(draw('take', blockOf(named('two words')))).toContain('two words');
+    const endless = testWith({}).replace('expect(values$)', "expectSubscriptions(other$.subscriptions).toBe('^--');\n    expect(values$)");
+    expect(() => draw('take', blockOf(endless))).toThrow('Say with `!`');
     expect(() => draw('take', blockOf(named('so many words that they do not fit')))).toThrow('There is no room for "so many words');
   });
 });
