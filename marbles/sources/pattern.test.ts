@@ -1,17 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.js';
 import { Kafka } from '../../src/kafka.js';
 import { memoryOffsets } from '../../src/offsets/memory.js';
 import { toPosix } from '../../src/sources/pattern.js';
 import { fromTopic } from '../../src/sources/topic.js';
-
-/** Matches as the client's expressions do: between brackets a backslash and an opening bracket stand for themselves. */
-function posixMatches(pattern: string, name: string): boolean {
-  const brackets = /(?<!\\)\[(\^?\]?[^\]]*)\]/g;
-  const escaped = pattern.replaceAll(brackets, (_, inside: string) => `[${inside.replaceAll('\\', '\\\\').replaceAll('[', '\\[')}]`);
-  return new RegExp(escaped).test(name);
-}
+import { posixMatches } from '../support/posix.js';
 
 const NAMES = ['orders', 'orders-7', 'orders-12', 'orders-eu', 'orders-us', 'my-orders-eu', 'orders.v1', 'ordersXv1', 'a', 'z', '-', 'm'];
 
@@ -77,37 +70,5 @@ describe('a pattern of topics', () => {
   it.each([[/^orders/i], [/orders/g], [/orders/u]])('%s is refused: flags are not passed on', (pattern) => {
     const kafka = new Kafka({ brokers: ['localhost:9092'] });
     expect(() => fromTopic(kafka, pattern, { group: 'billing', offsets: memoryOffsets() })).toThrow(/can have no flags/);
-  });
-
-  it('means the same in the client whatever it is made of', () => {
-    const atom = fc.constantFrom('a', 'b', '0', '-', '_', '\\.', '.', '\\d', '\\w', '[0-9]', '[ab]', '[^b]', '[a-]');
-    const count = fc.constantFrom('', '', '', '*', '+', '?', '{1,2}', '{2}');
-    const { pattern } = fc.letrec<{ pattern: string; branch: string; piece: string; whole: string }>((tie) => ({
-      whole: tie('pattern'),
-      pattern: fc.array(tie('branch'), { minLength: 1, maxLength: 3 }).map((branches) => branches.join('|')),
-      branch: fc
-        .tuple(fc.boolean(), fc.array(tie('piece'), { minLength: 1, maxLength: 4 }), fc.boolean())
-        .map(([start, pieces, end]) => `${start ? '^' : ''}${pieces.join('')}${end ? '$' : ''}`),
-      piece: fc
-        .tuple(
-          fc.oneof(
-            { maxDepth: 2 },
-            atom,
-            tie('pattern').map((inner) => `(${inner})`),
-            tie('pattern').map((inner) => `(?:${inner})`),
-          ),
-          count,
-        )
-        .map((parts) => parts.join('')),
-    }));
-    const name = fc.string({ unit: fc.constantFrom('a', 'b', '0', '-', '_', '.'), maxLength: 6 });
-    fc.assert(
-      fc.property(pattern, fc.array(name, { minLength: 1, maxLength: 8 }), (source, names) => {
-        const here = new RegExp(source);
-        const there = toPosix(here);
-        for (const each of names) expect([each, posixMatches(there, each)]).toEqual([each, here.test(each)]);
-      }),
-      { numRuns: 500 },
-    );
   });
 });

@@ -11,30 +11,17 @@ import { batch } from '../../src/operators/batch.js';
 import { commit } from '../../src/operators/commit.js';
 import { release } from '../../src/operators/release.js';
 import type { KafkaRecord } from '../../src/record.js';
-import type * as Consumer from '../../src/sources/consumer.js';
-import type { RebalanceListener } from '../../src/sources/consumer.js';
+import { groupSource } from '../../src/sources/groupSource.js';
+import { resolveSourceOptions } from '../../src/sources/sourceOptions.js';
 import type { FromTopicOptions } from '../../src/sources/topic.js';
-import { fromTopic } from '../../src/sources/topic.js';
 import type { MemberSettings } from '../support/member.js';
 import { Brokers, FakeMember, TOPIC } from '../support/member.js';
 
-/** Makes the member of each subscription. */
-const joining = vi.hoisted((): { member?: (listener: RebalanceListener) => FakeMember } => ({}));
-vi.mock('../../src/sources/consumer.js', async (original) => ({
-  ...(await original<typeof Consumer>()),
-  groupMember: (_kafka: Kafka, _options: object, listener: RebalanceListener) => joining.member?.(listener),
-}));
-
 const GROUP = 'billing';
 
-/** A source of the public kind, whose members join a group without a broker. */
+/** A source as `fromTopic` makes it, whose members join a group without a broker. */
 function scene(brokers: Brokers, { logger, ...settings }: Pick<KafkaOptions, 'logger'> & MemberSettings = {}) {
   const members: FakeMember[] = [];
-  joining.member = (listener) => {
-    const member = new FakeMember(brokers, listener, settings);
-    members.push(member);
-    return member;
-  };
   const kafka = new Kafka({ brokers: ['localhost:9092'], ...(logger === undefined ? {} : { logger }) });
   const events: KafkaEvent[] = [];
   void kafka.events$.forEach((event) => events.push(event));
@@ -44,7 +31,23 @@ function scene(brokers: Brokers, { logger, ...settings }: Pick<KafkaOptions, 'lo
     kafka,
     events,
     members,
-    records$: (options: Partial<FromTopicOptions> = {}) => fromTopic(kafka, TOPIC, { group: GROUP, offsets, ...options }),
+    records$: ({ group = GROUP, offsets: store = offsets, mirror = true, ...options }: Partial<FromTopicOptions> = {}) =>
+      groupSource({
+        group,
+        offsets: () => store,
+        mirror,
+        onStateStale: () => undefined,
+        source: resolveSourceOptions('fromTopic', options),
+        member: (listener) => {
+          const member = new FakeMember(brokers, listener, settings);
+          members.push(member);
+          return member;
+        },
+        emit: (event) => {
+          kafka.emit(event);
+        },
+        register: (session) => kafka.register(session),
+      }),
     ofType: <T extends KafkaEvent['type']>(type: T) =>
       events.filter((event): event is Extract<KafkaEvent, { type: T }> => event.type === type),
     /** What is remembered: the frontier of each partition, and the runs beyond it. */
@@ -348,12 +351,6 @@ describe('a drought', () => {
 
   it('ends with a StalledError, but never where `stallAfterMs` is Infinity', { timeout: 20_000 }, async () => {
     const [impatient, patient] = [scene(new Brokers(100)), scene(new Brokers(100))];
-    const members: FakeMember[] = [];
-    joining.member = (listener) => {
-      const joined = new FakeMember(impatient.brokers, listener);
-      members.push(joined);
-      return joined;
-    };
     const first = run(
       impatient.records$({ maxInFlight: 10, stallAfterMs: 2_000 }).pipe(
         mergeMap(() => NEVER),
@@ -366,8 +363,7 @@ describe('a drought', () => {
         commit(),
       ),
     );
-    await pass(0);
-    for (const m of members) m.give(0);
+    for (const s of [impatient, patient]) (await member(s)).give(0);
     await pass(3_000);
     expect(first.error).toBeInstanceOf(StalledError);
     expect(first.error).toMatchObject({ positions: [{ topic: TOPIC, partition: 0, offset: 0 }], open: 10 });

@@ -1,18 +1,18 @@
 import { EventEmitter } from 'node:events';
 import { from, lastValueFrom } from 'rxjs';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BrokerError, NoStoredOffsetError, OffsetOutOfRangeError } from '../../src/errors.js';
 import { Kafka } from '../../src/kafka.js';
 import type { Checkpoint, Claim } from '../../src/offsets/store.js';
 import type { Gap, TopicPartition } from '../../src/position.js';
+import * as rdkafka from '../../src/rdkafka.js';
 import type { GroupMember } from '../../src/sources/consumer.js';
 import { OFFSET_BEGINNING, OFFSET_END, groupMember } from '../../src/sources/consumer.js';
 import type { Start, StartsOptions } from '../../src/sources/starts.js';
 import { starts } from '../../src/sources/starts.js';
 import { Brokers, FakeMember, TOPIC } from '../support/member.js';
 
-const client = vi.hoisted((): { made?: StrictClient } => ({}));
-vi.mock('../../src/rdkafka.js', () => ({ rdkafka: () => ({ KafkaConsumer: StrictClient }), codeOf: () => -1 }));
+const client: { made?: StrictClient } = {};
 
 type Rebalance = (error: { code: number }, partitions: readonly TopicPartition[]) => void;
 type Times = (error: Error | null, offsets: readonly unknown[]) => void;
@@ -186,6 +186,8 @@ describe('the member of a group', () => {
   const REVOKE = { code: -174 };
 
   beforeEach(() => {
+    vi.spyOn(rdkafka, 'rdkafka').mockReturnValue({ KafkaConsumer: StrictClient } as never);
+    vi.spyOn(rdkafka, 'codeOf').mockReturnValue(-1);
     asked.length = 0;
     const listener = {
       onAssigned: () => asked.push('given'),
@@ -195,6 +197,10 @@ describe('the member of a group', () => {
     const options = { group: 'g', topics: [TOPIC], readCommitted: true, fetchBufferBytes: 1_000, properties: {}, topicProperties: {} };
     member = groupMember(new Kafka({ brokers: ['localhost:9092'] }), options, listener);
     strict = client.made as StrictClient;
+  });
+
+  afterEach(() => {
+    vi.restoreAllMocks();
   });
 
   it('takes the answer about a time, or rejects with what failed for that partition alone', async () => {

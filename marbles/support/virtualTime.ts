@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 import type { RunHelpers } from 'rxjs/testing';
 import { TestScheduler } from 'rxjs/testing';
@@ -15,4 +16,19 @@ export function inVirtualTime(test: (time: RunHelpers) => void): () => void {
 /** Within virtual time: does `work` at that millisecond. */
 export function at(ms: number, work: () => void): void {
   asyncScheduler.schedule(work, ms);
+}
+
+/** Within virtual time: what an Observable emits in so many milliseconds. */
+export function collect<T>(values$: Observable<T>, ms: number): readonly T[] {
+  const collected: T[] = [];
+  const subscription = values$.subscribe({
+    next: (value) => collected.push(value),
+    error: (error: unknown) => {
+      throw error;
+    },
+  });
+  at(ms, () => {
+    subscription.unsubscribe();
+  });
+  return collected;
 }

@@ -1,7 +1,7 @@
 import { NEVER } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/offsets/codec.js';
-import { source } from '../support/source.js';
+import { source } from '../../marbles/support/source.js';
 
 const MANY = 5_000_000;
 

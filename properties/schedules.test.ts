@@ -13,9 +13,9 @@ import type { KafkaRecord } from '../src/record.js';
 import { PartitionLane } from '../src/sources/lane.js';
 import { Session } from '../src/sources/session.js';
 import { resolveSourceOptions } from '../src/sources/sourceOptions.js';
-import { Brokers, FakeMember, TOPIC } from './support/member.js';
-import { offsetsIn } from './support/offsetSet.js';
-import { stepToNext } from './support/randomOffsets.js';
+import { Brokers, FakeMember, TOPIC } from '../marbles/support/member.js';
+import { offsetsIn } from '../marbles/support/offsetSet.js';
+import { stepToNext } from '../marbles/support/randomOffsets.js';
 
 const GROUP = 'model';
 const DRAIN_TIMEOUT_MS = 500;

@@ -4,10 +4,10 @@ import { commit } from '../../src/operators/commit.js';
 import { filterValue } from '../../src/operators/filterValue.js';
 import type { Lane } from '../../src/position.js';
 import type { Reader } from '../../src/sources/reader.js';
-import type { Log } from '../support/log.js';
-import { pumping } from '../support/pumping.js';
-import { recordAt, source } from '../support/source.js';
-import { inVirtualTime } from '../support/virtualTime.js';
+import type { Log } from '../../marbles/support/log.js';
+import { pumping } from '../../marbles/support/pumping.js';
+import { recordAt, source } from '../../marbles/support/source.js';
+import { inVirtualTime } from '../../marbles/support/virtualTime.js';
 
 const MANY = 1_000_000;
 
