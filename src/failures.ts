@@ -1,6 +1,7 @@
 import type { Observable, OperatorFunction, Subscriber } from 'rxjs';
-import { Subject, tap } from 'rxjs';
+import { Subject } from 'rxjs';
 import { assertPositioned } from './assertPositioned.js';
+import { listen } from './listen.js';
 import type { Positioned } from './position.js';
 import { LANE } from './position.js';
 
@@ -44,23 +45,15 @@ export class Failures<R extends Positioned> {
   }
 
   #start(failures$: Observable<Failure<R>>): void {
-    const handled = failures$
-      .pipe(
-        this.#onFailure,
-        tap((record) => {
-          assertPositioned('onError', record);
-          record[LANE].finish(record.offset);
-        }),
-      )
-      .subscribe({
-        error: (error: unknown) => {
-          this.#subscriber.error(error);
-        },
-        complete: () => {
-          this.#ended = true;
-          if (this.#completing) this.#subscriber.complete();
-        },
-      });
-    this.#subscriber.add(handled);
+    listen(failures$.pipe(this.#onFailure), this.#subscriber, {
+      next: (record) => {
+        assertPositioned('onError', record);
+        record[LANE].finish(record.offset);
+      },
+      complete: () => {
+        this.#ended = true;
+        if (this.#completing) this.#subscriber.complete();
+      },
+    });
   }
 }

@@ -1,5 +1,5 @@
 import type { Observable, OperatorFunction } from 'rxjs';
-import { EMPTY, NEVER, Subject, asyncScheduler, concatMap, delay, filter, groupBy, map, merge, mergeMap, of, range, take, tap } from 'rxjs';
+import { NEVER, Subject, asyncScheduler, concatMap, delay, filter, groupBy, map, merge, mergeMap, of, tap } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.js';
 import { batch } from '../../src/operators/batch.js';
@@ -200,50 +200,11 @@ describe('batch', () => {
   );
 
   it(
-    'is never, empty, done and failed when its source is',
-    inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {
-      const failing$ = hot('-a-#', recordsOf(source().lane()), new Error('broker'));
-      expectObservable(NEVER.pipe(batch())).toBe('-');
-      expectObservable(EMPTY.pipe(batch())).toBe('|');
-      expectObservable(hot('-a-|', recordsOf(source().lane())).pipe(batch(), letters())).toBe('---(a|)');
-      expectObservable(failing$.pipe(batch())).toBe('---#', {}, new Error('broker'));
-      expectSubscriptions(failing$.subscriptions).toBe('^--!');
-    }),
-  );
-
-  it(
     'by default lets no value wait for longer than a second',
     inVirtualTime(({ hot, expectObservable }) => {
       expectObservable(hot('-a', recordsOf(source().lane())).pipe(batch(), letters())).toBe('- 1s a');
     }),
   );
-
-  it(
-    'leaves its source when it is unsubscribed, and is asked for nothing any more',
-    inVirtualTime(({ hot, expectObservable, expectSubscriptions, flush }) => {
-      const kafka = source();
-      const values$ = hot('-ab-', recordsOf(kafka.lane()));
-      expectObservable(values$.pipe(emittedBy(kafka), batch({ maxMs: 5 })), '---!').toBe('-');
-      expectSubscriptions(values$.subscriptions).toBe('^--!');
-      flush();
-      kafka.checkpointer.letGo();
-      expect(kafka.checkpointer.shut).toBe(false);
-    }),
-  );
-
-  it('stops a source that emits while it is being subscribed to', () => {
-    const lane = source().lane();
-    let emitted = 0;
-    range(0, 1_000)
-      .pipe(
-        map((offset) => recordAt(lane, offset, 'a')),
-        tap(() => (emitted += 1)),
-        batch({ maxRecords: 2 }),
-        take(2),
-      )
-      .subscribe();
-    expect(emitted).toBe(4);
-  });
 
   it('keeps the order when its downstream brings the next value about', () => {
     const records = Object.values(recordsOf(source().lane(), 'abcdef'));

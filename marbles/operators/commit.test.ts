@@ -1,5 +1,5 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
-import { EMPTY, NEVER, bufferCount, delay, filter, from, map, merge, mergeMap, of, take, throwError, toArray } from 'rxjs';
+import { bufferCount, delay, filter, from, map, merge, mergeMap, of, take, throwError, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.js';
 import { commit } from '../../src/operators/commit.js';
@@ -518,42 +518,6 @@ describe('commit', () => {
   );
 
   it(
-    'keeps its state per subscription, so one operator serves many streams',
-    inVirtualTime(({ cold, hot, expectObservable, expectSubscriptions }) => {
-      const write$ = cold<never>('---|');
-      const [left, right] = [source({ write: () => write$ }), source({ write: () => write$ })];
-      const records = { ...recordsOf(left.lane(), 'a'), ...recordsOf(right.lane(), 'x') };
-      const shared = { commit: commit<KafkaRecord<string>>({ emit: 'durable' }) };
-      const lefts$ = hot('        --a|', records);
-      const rights$ = hot('       ----x|', records);
-      const leftSubs = '          ^--!';
-      const rightSubs = '         ^----!';
-      const leftResult = '        -----(a|)';
-      const rightResult = '       -------(x|)';
-
-      expectObservable(lefts$.pipe(emittedBy(left), shared.commit)).toBe(leftResult, records);
-      expectObservable(rights$.pipe(emittedBy(right), shared.commit)).toBe(rightResult, records);
-      expectSubscriptions(lefts$.subscriptions).toBe(leftSubs);
-      expectSubscriptions(rights$.subscriptions).toBe(rightSubs);
-    }),
-  );
-
-  it(
-    'passes an empty and a never-ending source through',
-    inVirtualTime(({ cold, expectObservable, expectSubscriptions }) => {
-      const idle$ = cold<KafkaRecord<string>>('-');
-      const unsub = ' ---!';
-      const subs = '  ^--!';
-      const result = '----';
-
-      expectObservable(EMPTY.pipe(commit())).toBe('|');
-      expectObservable(NEVER.pipe(commit())).toBe('-');
-      expectObservable(idle$.pipe(commit()), unsub).toBe(result);
-      expectSubscriptions(idle$.subscriptions).toBe(subs);
-    }),
-  );
-
-  it(
     'passes on the very value that came, not a copy',
     inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {
       const kafka = source();
@@ -568,23 +532,6 @@ describe('commit', () => {
         map((record) => record === records['a']),
       );
       expectObservable(same$).toBe(result, { x: true });
-      expectSubscriptions(values$.subscriptions).toBe(subs);
-    }),
-  );
-
-  it(
-    'errors with what the metadata function throws',
-    inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {
-      const kafka = source();
-      const records = recordsOf(kafka.lane());
-      const values$ = hot('--a--b--|', records);
-      const subs = '       ^-!';
-      const result = '     --#';
-      const metadata = (): string => {
-        throw new TypeError('no such field');
-      };
-
-      expectObservable(values$.pipe(emittedBy(kafka), commit({ metadata }))).toBe(result, records, new TypeError('no such field'));
       expectSubscriptions(values$.subscriptions).toBe(subs);
     }),
   );

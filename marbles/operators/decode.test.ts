@@ -1,5 +1,5 @@
 import type { Observable, OperatorFunction } from 'rxjs';
-import { EMPTY, NEVER, Subject, concat, delay, from, ignoreElements, map, mergeMap, of, range, take, tap, throwError } from 'rxjs';
+import { Subject, concat, delay, from, ignoreElements, map, mergeMap, of, take, tap, throwError } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import type { Codec } from '../../src/codecs.js';
 import { json } from '../../src/codecs.js';
@@ -264,17 +264,6 @@ describe('decode', () => {
   );
 
   it(
-    'is never, empty, done and failed when its source is',
-    inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {
-      const failing$ = hot('-a-#', written(source().lane()), new Error('broker'));
-      expectObservable(NEVER.pipe(loudly())).toBe('-');
-      expectObservable(EMPTY.pipe(loudly())).toBe('|');
-      expectObservable(failing$.pipe(loudly(), values())).toBe('-A-#', undefined, new Error('broker'));
-      expectSubscriptions(failing$.subscriptions).toBe('^--!');
-    }),
-  );
-
-  it(
     'leaves its source when it is unsubscribed, and forgets what it waited for',
     inVirtualTime(({ hot, expectObservable, expectSubscriptions, flush }) => {
       const kafka = source();
@@ -286,20 +275,6 @@ describe('decode', () => {
       expectSubscriptions(endless$.subscriptions).toBe('^--!');
       flush();
       expect(lane.records).toBe(2);
-    }),
-  );
-
-  it(
-    'stops a source that emits while it is being subscribed to',
-    inVirtualTime(() => {
-      const lane = source().lane();
-      let emitted = 0;
-      const eager$ = range(0, 1_000).pipe(
-        map((offset) => recordAt(lane, offset, Buffer.from('a'))),
-        tap(() => (emitted += 1)),
-      );
-      eager$.pipe(loudly(), take(2)).subscribe();
-      expect(emitted).toBe(2);
     }),
   );
 

@@ -88,44 +88,4 @@ describe('filterValue', () => {
       expectSubscriptions(values$.subscriptions).toBe(subs);
     }),
   );
-
-  it(
-    'errors with what the predicate throws, and leaves that record unfinished',
-    inVirtualTime(({ hot, expectObservable, expectSubscriptions, flush }) => {
-      const kafka = source();
-      const lane = kafka.lane();
-      const records = recordsOf(lane);
-      const values$ = hot('--a--b--c--|', records);
-      const subs = '       ^----!';
-      const result = '     --a--#';
-
-      const filtered$ = values$.pipe(
-        emittedBy(kafka),
-        filterValue((value) => {
-          if (value === 'b') throw new TypeError('no such field');
-          return true;
-        }),
-      );
-      expectObservable(filtered$).toBe(result, records, new TypeError('no such field'));
-      expectSubscriptions(values$.subscriptions).toBe(subs);
-      flush();
-      expect(lane.records).toBe(2);
-      expect(kafka.writes).toEqual([]);
-    }),
-  );
-
-  it(
-    'passes errors on, and leaves its source when it is unsubscribed',
-    inVirtualTime(({ cold, expectObservable, expectSubscriptions }) => {
-      const records = recordsOf(source().lane());
-      const failing$ = cold('--b--#', records);
-      const endless$ = cold('--a--b--', records);
-      const unsub = '        ---!';
-
-      expectObservable(failing$.pipe(notB())).toBe('-----#', records);
-      expectObservable(endless$.pipe(notB()), unsub).toBe('--a-', records);
-      expectSubscriptions(failing$.subscriptions).toBe('^----!');
-      expectSubscriptions(endless$.subscriptions).toBe('^--!');
-    }),
-  );
 });

@@ -1,5 +1,5 @@
 import type { OperatorFunction } from 'rxjs';
-import { BehaviorSubject, EMPTY, NEVER, Subject, asyncScheduler, bufferCount, map, of, range, take, tap } from 'rxjs';
+import { BehaviorSubject, EMPTY, NEVER, Subject, asyncScheduler, bufferCount, map, of, tap } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.js';
 import { commit } from '../../src/operators/commit.js';
@@ -7,7 +7,7 @@ import { gate } from '../../src/operators/gate.js';
 import type { KafkaRecord } from '../../src/record.js';
 import { log } from '../support/log.js';
 import { pumping } from '../support/pumping.js';
-import { recordAt, recordsOf, source } from '../support/source.js';
+import { recordsOf, source } from '../support/source.js';
 import { at, inVirtualTime } from '../support/virtualTime.js';
 
 const words = { t: true, f: false };
@@ -213,20 +213,6 @@ describe('gate', () => {
       expect(kafka.checkpointer.shut).toBe(false);
     }),
   );
-
-  it('stops a source that emits while it is being subscribed to', () => {
-    const lane = source().lane();
-    let emitted = 0;
-    range(0, 1_000)
-      .pipe(
-        map((offset) => recordAt(lane, offset, 'a')),
-        tap(() => (emitted += 1)),
-        gate(of(true)),
-        take(2),
-      )
-      .subscribe();
-    expect(emitted).toBe(2);
-  });
 
   it(
     'starts afresh with every subscription',

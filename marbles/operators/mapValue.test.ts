@@ -2,7 +2,7 @@ import { map } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { mapValue } from '../../src/operators/mapValue.js';
 import { LANE } from '../../src/position.js';
-import { emittedBy, recordsOf, source } from '../support/source.js';
+import { recordsOf, source } from '../support/source.js';
 import { inVirtualTime } from '../support/virtualTime.js';
 
 describe('mapValue', () => {
@@ -57,45 +57,6 @@ describe('mapValue', () => {
         y: { ...records['b'], value: 'b1' },
       });
       expectSubscriptions(values$.subscriptions).toBe(subs);
-    }),
-  );
-
-  it(
-    'errors with what the function throws, and leaves that record unfinished',
-    inVirtualTime(({ hot, expectObservable, expectSubscriptions, flush }) => {
-      const kafka = source();
-      const lane = kafka.lane();
-      const records = recordsOf(lane);
-      const values$ = hot('--a--b--c--|', records);
-      const subs = '       ^----!';
-      const result = '     --a--#';
-
-      const parsed$ = values$.pipe(
-        emittedBy(kafka),
-        mapValue((value) => {
-          if (value === 'b') throw new SyntaxError('not JSON');
-          return value;
-        }),
-      );
-      expectObservable(parsed$).toBe(result, records, new SyntaxError('not JSON'));
-      expectSubscriptions(values$.subscriptions).toBe(subs);
-      flush();
-      expect(lane.records).toBe(2);
-    }),
-  );
-
-  it(
-    'passes errors on, and leaves its source when it is unsubscribed',
-    inVirtualTime(({ cold, expectObservable, expectSubscriptions }) => {
-      const records = recordsOf(source().lane());
-      const failing$ = cold('--a--#', records);
-      const endless$ = cold('--a--b--', records);
-      const unsub = '        ---!';
-
-      expectObservable(failing$.pipe(mapValue((value) => value))).toBe('--a--#', records);
-      expectObservable(endless$.pipe(mapValue((value) => value)), unsub).toBe('--a-', records);
-      expectSubscriptions(failing$.subscriptions).toBe('^----!');
-      expectSubscriptions(endless$.subscriptions).toBe('^--!');
     }),
   );
 });

@@ -1,5 +1,5 @@
 import type { Observable, OperatorFunction } from 'rxjs';
-import { EMPTY, NEVER, Subject, concat, count, delay, from, map, mergeMap, of, range, repeat, take, tap, throwError, timer } from 'rxjs';
+import { EMPTY, Subject, concat, count, delay, from, map, mergeMap, of, range, repeat, take, tap, throwError, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.js';
 import type { Failure } from '../../src/failures.js';
@@ -247,17 +247,6 @@ describe('processRecord', () => {
         },
       );
       expectObservable(kafka.onDisk$).toBe(onDisk);
-    }),
-  );
-
-  it(
-    'is never, empty, done and failed when its source is',
-    inVirtualTime(({ hot, expectObservable, expectSubscriptions }) => {
-      const failing$ = hot('-a-b-#', recordsOf(source().lane()), new Error('broker'));
-      expectObservable(NEVER.pipe(processRecord(work()))).toBe('-');
-      expectObservable(EMPTY.pipe(processRecord(work()))).toBe('|');
-      expectObservable(failing$.pipe(processRecord(work({ a: 2, b: 5 })), values())).toBe('---A-#', undefined, new Error('broker'));
-      expectSubscriptions(failing$.subscriptions).toBe('^----!');
     }),
   );
 

@@ -1,6 +1,7 @@
 import type { OperatorFunction, SchedulerLike, Subscriber } from 'rxjs';
-import { Observable, Subject, Subscription, asyncScheduler, takeUntil } from 'rxjs';
+import { Observable, Subscription, asyncScheduler } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
+import { listen } from '../listen.js';
 import { checkOptions, timerMs } from '../options.js';
 import type { Journal, Keeper, LostPosition, Positioned } from '../position.js';
 import { LANE } from '../position.js';
@@ -51,25 +52,14 @@ export function batch<T extends Positioned>(options: BatchOptions = {}): Operato
   checkOptions('batch', options, OPTIONS);
   return (source) =>
     new Observable((subscriber) => {
-      /** Stops a source that has not even returned from `subscribe`. */
-      const stop$ = new Subject<void>();
       const collecting = new Collecting<T>(subscriber, options);
       subscriber.add(() => {
         collecting.leave();
-        stop$.next();
       });
-      source.pipe(takeUntil(stop$)).subscribe({
+      listen(source, subscriber, {
         next: (value) => {
-          try {
-            assertPositioned('batch', value);
-          } catch (error) {
-            subscriber.error(error);
-            return;
-          }
+          assertPositioned('batch', value);
           collecting.next(value);
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
         },
         complete: () => {
           collecting.flush();

@@ -4,6 +4,7 @@ import { assertPositioned } from '../assertPositioned.js';
 import type { KafkaRxError } from '../errors.js';
 import { FencedError, OptionError } from '../errors.js';
 import { Fifo } from '../fifo.js';
+import { listen } from '../listen.js';
 import { checkOptions } from '../options.js';
 import type { Journal, Lane, LostPosition, Positioned } from '../position.js';
 import { LANE, bare } from '../position.js';
@@ -83,24 +84,14 @@ export function commit<T extends Positioned | readonly Positioned[]>(options: Co
     new Observable<T>((subscriber) => {
       const committing = new Committing(subscriber, options);
       subscriber.add(committing.attachments);
-      subscriber.add(
-        source.subscribe({
-          next: (value) => {
-            try {
-              committing.next(value);
-            } catch (error) {
-              // Left alone it would end the process: here is where it belongs.
-              subscriber.error(error);
-            }
-          },
-          error: (error: unknown) => {
-            subscriber.error(error);
-          },
-          complete: () => {
-            committing.sourceCompleted();
-          },
-        }),
-      );
+      listen(source, subscriber, {
+        next: (value) => {
+          committing.next(value);
+        },
+        complete: () => {
+          committing.sourceCompleted();
+        },
+      });
     });
 }
 
@@ -122,8 +113,6 @@ class Committing<T extends Positioned | readonly Positioned[]> {
 
   next(value: T): void {
     assertPositioned('commit', value);
-    // A source that emits while it is being subscribed to does not notice that nobody listens any more; nothing of that is finished here.
-    if (this.#subscriber.closed) return;
     const { metadata, emit } = this.#options;
     const word = typeof metadata === 'function' ? metadata(value) : metadata;
     if (emit === 'durable') {

@@ -1,9 +1,10 @@
 import type { OperatorFunction, Subscriber } from 'rxjs';
-import { Observable, Subject, takeUntil } from 'rxjs';
+import { Observable } from 'rxjs';
 import type { Codec } from '../codecs.js';
 import { DecodeError, OptionError } from '../errors.js';
 import type { OnFailure } from '../failures.js';
 import { Failures } from '../failures.js';
+import { listen } from '../listen.js';
 import { checkOptions } from '../options.js';
 import type { Lane } from '../position.js';
 import { LANE } from '../position.js';
@@ -92,17 +93,9 @@ export function decode<T, K>(
   return (source) =>
     new Observable((subscriber) => {
       const decoding = new Decoding<T, K>(subscriber, codec, options);
-      /** Stops a source that has not even returned from `subscribe`. */
-      const stop$ = new Subject<void>();
-      subscriber.add(() => {
-        stop$.next();
-      });
-      source.pipe(takeUntil(stop$)).subscribe({
+      listen(source, subscriber, {
         next: (record) => {
           decoding.next(record);
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
         },
         complete: () => {
           decoding.sourceCompleted();

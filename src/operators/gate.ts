@@ -1,9 +1,11 @@
 import type { MonoTypeOperatorFunction, ObservableInput, Subscriber } from 'rxjs';
-import { Observable, Subject, Subscription, from, takeUntil } from 'rxjs';
+import { Observable, Subscription, from } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
 import { OptionError } from '../errors.js';
 import { Fifo } from '../fifo.js';
 import type { Journal, Keeper, LostPosition, Positioned } from '../position.js';
+import { listen } from '../listen.js';
+import type { Journal, Keeper, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 
 /**
@@ -39,36 +41,21 @@ export function gate<T extends Positioned | readonly Positioned[]>(open: Observa
     throw new OptionError('gate: the argument is an Observable of true and false.');
   return (source) =>
     new Observable<T>((subscriber) => {
-      /** Stops sources that have not even returned from `subscribe`. */
-      const stop$ = new Subject<void>();
       const gateway = new Gateway<T>(subscriber);
       subscriber.add(() => {
         gateway.leave();
-        stop$.next();
       });
-      from(open)
-        .pipe(takeUntil(stop$))
-        .subscribe({
-          next: (isOpen) => {
-            gateway.turn(isOpen);
-          },
-          error: (error: unknown) => {
-            subscriber.error(error);
-          },
-          complete: () => {
-            gateway.stay();
-          },
-        });
-      source.pipe(takeUntil(stop$)).subscribe({
-        next: (value) => {
-          try {
-            gateway.next(value);
-          } catch (error) {
-            subscriber.error(error);
-          }
+      listen(from(open), subscriber, {
+        next: (isOpen) => {
+          gateway.turn(isOpen);
         },
-        error: (error: unknown) => {
-          subscriber.error(error);
+        complete: () => {
+          gateway.stay();
+        },
+      });
+      listen(source, subscriber, {
+        next: (value) => {
+          gateway.next(value);
         },
         complete: () => {
           gateway.sourceCompleted();

@@ -1,8 +1,9 @@
 import type { ObservableInput, OperatorFunction, Subscriber } from 'rxjs';
-import { Observable, Subject, from, takeUntil } from 'rxjs';
+import { Observable, from } from 'rxjs';
 import { OptionError } from '../errors.js';
 import type { OnFailure } from '../failures.js';
 import { Failures } from '../failures.js';
+import { listen } from '../listen.js';
 import { checkOptions } from '../options.js';
 import { Parts } from '../parts.js';
 import type { Lane, Positioned } from '../position.js';
@@ -77,18 +78,10 @@ export function processRecord<V, K, O>(
   if (typeof project !== 'function') throw new OptionError('processRecord: the first argument is a function of the record.');
   return (source) =>
     new Observable((subscriber) => {
-      /** Stops sources that have not even returned from `subscribe`. */
-      const stop$ = new Subject<void>();
-      subscriber.add(() => {
-        stop$.next();
-      });
-      const processing = new Processing(subscriber, stop$, project, options);
-      source.pipe(takeUntil(stop$)).subscribe({
+      const processing = new Processing(subscriber, project, options);
+      listen(source, subscriber, {
         next: (record) => {
           processing.next(record);
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
         },
         complete: () => {
           processing.sourceCompleted();
@@ -100,7 +93,6 @@ export function processRecord<V, K, O>(
 /** The state of one subscription. */
 class Processing<V, K, O> {
   readonly #subscriber: Subscriber<Processed<V, K, O>>;
-  readonly #stop$: Observable<void>;
   readonly #project: (record: KafkaRecord<V, K>) => ObservableInput<O>;
   readonly #failures: Failures<KafkaRecord<V, K>> | undefined;
   readonly #turns: Turns<KafkaRecord<V, K>>;
@@ -108,12 +100,10 @@ class Processing<V, K, O> {
 
   constructor(
     subscriber: Subscriber<Processed<V, K, O>>,
-    stop$: Observable<void>,
     project: (record: KafkaRecord<V, K>) => ObservableInput<O>,
     { concurrency = DEFAULT_CONCURRENCY, order = 'key', onError }: ProcessRecordOptions<KafkaRecord<V, K>>,
   ) {
     this.#subscriber = subscriber;
-    this.#stop$ = stop$;
     this.#project = project;
     this.#failures = onError === undefined ? undefined : new Failures(subscriber, onError);
     this.#turns = new Turns({
@@ -170,17 +160,16 @@ class Processing<V, K, O> {
   #subscribe(turn: Turn<KafkaRecord<V, K>>, results$: Observable<O>): void {
     const { record } = turn;
     const parts = new Parts(record[LANE], record.offset);
-    results$.pipe(takeUntil(this.#stop$)).subscribe({
+    listen(results$, this.#subscriber, {
       next: (output) => {
         this.#subscriber.next(inPlaceOf(record, parts.add(), output));
       },
-      error: (error: unknown) => {
+      error: (error) => {
         this.#failed({ ...record, [LANE]: parts.add() }, error);
         parts.complete();
         this.#end(turn);
       },
       complete: () => {
-        if (this.#subscriber.closed) return;
         parts.complete();
         this.#end(turn);
       },

@@ -2,6 +2,8 @@ import type { MonoTypeOperatorFunction } from 'rxjs';
 import { Observable, Subscription } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
 import type { Journal, LostPosition, Positioned } from '../position.js';
+import { listen } from '../listen.js';
+import type { Journal, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 
 /**
@@ -39,31 +41,19 @@ export function release<T extends Positioned | readonly Positioned[]>(): MonoTyp
       const releaseOne = ({ offset, [LANE]: lane }: Positioned): void => {
         lane.release(offset);
       };
-      subscriber.add(
-        source.subscribe({
-          next: (value) => {
-            // A source that emits while it is being subscribed to does not notice that nobody listens any more.
-            if (subscriber.closed) return;
-            try {
-              assertPositioned('release', value);
-            } catch (error) {
-              subscriber.error(error);
-              return;
-            }
-            // Attached first: a source that ends inside this very `next` must know that somebody is here to finish the record.
-            if (Array.isArray(value)) (value as readonly Positioned[]).forEach(attachTo);
-            else attachTo(value as Positioned);
-            subscriber.next(value);
-            if (Array.isArray(value)) (value as readonly Positioned[]).forEach(releaseOne);
-            else releaseOne(value as Positioned);
-          },
-          error: (error: unknown) => {
-            subscriber.error(error);
-          },
-          complete: () => {
-            subscriber.complete();
-          },
-        }),
-      );
+      listen(source, subscriber, {
+        next: (value) => {
+          assertPositioned('release', value);
+          // Attached first: a source that ends inside this very `next` must know that somebody is here to finish the record.
+          if (Array.isArray(value)) (value as readonly Positioned[]).forEach(attachTo);
+          else attachTo(value as Positioned);
+          subscriber.next(value);
+          if (Array.isArray(value)) (value as readonly Positioned[]).forEach(releaseOne);
+          else releaseOne(value as Positioned);
+        },
+        complete: () => {
+          subscriber.complete();
+        },
+      });
     });
 }

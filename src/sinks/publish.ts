@@ -1,6 +1,7 @@
 import type { OperatorFunction } from 'rxjs';
 import { Observable } from 'rxjs';
 import { OptionError } from '../errors.js';
+import { listen } from '../listen.js';
 import { checkOptions } from '../options.js';
 import type { KafkaRecord, ProducerRecord } from '../record.js';
 import type { PublishOutcome } from './dispatcher.js';
@@ -63,22 +64,13 @@ export function publish<T, R = Published<T>>(
   return (source) =>
     new Observable<R>((subscriber) => {
       const inputs = new InOrder(subscriber, result);
-      return source.subscribe({
+      listen(source, subscriber, {
         next: (input) => {
-          let record;
-          try {
-            record = to(input);
-          } catch (error) {
-            subscriber.error(error);
-            return;
-          }
+          const record = to(input);
           const entry = inputs.add(input);
           publisher.offer(record, (outcome) => {
             inputs.settle(entry, outcome);
           });
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
         },
         complete: () => {
           inputs.complete();

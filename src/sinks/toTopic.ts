@@ -1,7 +1,8 @@
 import type { OperatorFunction } from 'rxjs';
-import { Observable, Subject, takeUntil } from 'rxjs';
+import { Observable } from 'rxjs';
 import { OptionError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
+import { listen } from '../listen.js';
 import { checkOptions } from '../options.js';
 import { TOPIC_NAME, isTopicName } from '../topicName.js';
 import type { Delivery, KafkaRecord, ProducerRecord } from '../record.js';
@@ -87,28 +88,19 @@ export function toTopic<T, R = T>(
         },
       });
       const unregister = kafka.register(producer);
-      /** Stops a source that has not even returned from `subscribe`. */
-      const stop$ = new Subject<void>();
       subscriber.add(() => {
         void producer.end().then(unregister);
-        stop$.next();
       });
       const inputs = new InOrder(subscriber, result);
       producer.connect().catch((error: unknown) => {
         subscriber.error(error);
       });
-      source.pipe(takeUntil(stop$)).subscribe({
+      listen(source, subscriber, {
         next: (input) => {
-          let records;
-          try {
-            const made = to(input) ?? [];
-            records = (Array.isArray(made) ? (made as readonly ProducerRecord[]) : [made as ProducerRecord]).map((record) =>
-              outgoing(record, () => topicOf(input)),
-            );
-          } catch (error) {
-            subscriber.error(error);
-            return;
-          }
+          const made = to(input) ?? [];
+          const records = (Array.isArray(made) ? (made as readonly ProducerRecord[]) : [made as ProducerRecord]).map((record) =>
+            outgoing(record, () => topicOf(input)),
+          );
           const entry = inputs.add(input);
           const deliveries = new Array<Delivery>(records.length);
           let waiting = records.length;
@@ -124,9 +116,6 @@ export function toTopic<T, R = T>(
               if (waiting === 0) inputs.settle(entry, deliveries);
             });
           });
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
         },
         complete: () => {
           inputs.complete();
