@@ -1,17 +1,5 @@
 import { Kafka, commit, deadLetter, drain, fromTopic, gate, openOffsets, processRecord, toTopic } from 'kafka-rx';
-import {
-  BehaviorSubject,
-  EMPTY,
-  distinctUntilChanged,
-  exhaustMap,
-  filter,
-  fromEvent,
-  interval,
-  switchMap,
-  take,
-  takeUntil,
-  tap,
-} from 'rxjs';
+import { BehaviorSubject, EMPTY, distinctUntilChanged, exhaustMap, filter, fromEvent, interval, switchMap, take, takeUntil } from 'rxjs';
 
 // When a service fails it gets no more orders until it is healthy again; those that it has failed go to the end of the line.
 const { BROKERS = 'localhost:9092', ORDERS = 'orders', LATER = 'orders.later', OFFSETS = './offsets' } = process.env;
@@ -28,9 +16,6 @@ const offsets = openOffsets(OFFSETS);
 const isUp$ = new BehaviorSubject(true);
 const recovered$ = isUp$.pipe(
   distinctUntilChanged(),
-  tap((isUp) => {
-    console.log(isUp ? 'up' : 'down');
-  }),
   switchMap((isUp) =>
     isUp
       ? EMPTY

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Kafka, commit, decode, drain, filterValue, fromTopic, gate, json, memoryOffsets, openOffsets, release, toTopic } from 'kafka-rx';
-import { map, shareReplay, withLatestFrom } from 'rxjs';
+import { filter, map, shareReplay, withLatestFrom } from 'rxjs';
 
 // Orders in euros become bills in the currency of the day: the newest record of another topic is the rate.
 const { BROKERS = 'localhost:9092', ORDERS = 'orders', RATES = 'rates', BILLS = 'bills', OFFSETS = './offsets' } = process.env;
@@ -11,6 +11,9 @@ process.once('SIGTERM', () => {
 const { signal } = stop;
 const kafka = new Kafka({ brokers: BROKERS.split(',') });
 const offsets = openOffsets(OFFSETS);
+void kafka.events$.pipe(filter(({ type }) => type === 'assigned')).forEach((event) => {
+  console.log(JSON.stringify(event));
+});
 
 // Every process reads all rates, whenever it starts: a group of its own, and nothing remembered.
 const rate$ = fromTopic(kafka, RATES, { group: `rates-${randomUUID()}`, offsets: memoryOffsets(), mirror: false, signal }).pipe(

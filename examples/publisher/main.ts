@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import { Kafka, publisher } from '../../src/index.js';
+import { Kafka, publisher } from 'kafka-rx';
 
 // Takes messages over HTTP and answers at once, whether Kafka is there or not.
 //

@@ -28,6 +28,7 @@ function example(name: string, topics: readonly string[], test: (scene: Scene) =
     await installed(name, folder.path);
     await test({
       expect,
+      topics: names,
       folder: folder.path,
       start: (env = {}) => started(folder.path, { BROKERS: brokers.join(), ...names, ...env }),
       write: (topic, records) => drain(from(records).pipe(toTopic(kafka, names[topic] as string, (record) => record))),
@@ -40,6 +41,7 @@ function example(name: string, topics: readonly string[], test: (scene: Scene) =
 interface Scene {
   /** Of this very test: they run side by side. */
   readonly expect: ExpectStatic;
+  readonly topics: Readonly<Record<string, string>>;
   readonly folder: string;
   readonly start: (env?: Readonly<Record<string, string>>) => Running;
   readonly write: (topic: string, records: readonly ProducerRecord[]) => Promise<void>;
@@ -81,9 +83,11 @@ describe.concurrent('the examples', () => {
   it(
     'config-stream: orders wait for the first rate, and a new one changes what comes after it',
     example('config-stream', ['ORDERS', 'RATES', 'BILLS'], async (scene) => {
-      const { expect, write, read, start } = scene;
+      const { expect, topics, write, read, start } = scene;
       await write('ORDERS', numbers(1, 21));
       await using program = start();
+      // The orders are read before there is a rate.
+      await expect.poll(() => program.lines().join(), PATIENCE).toContain(topics['ORDERS']);
       await write('RATES', [{ value: '2' }]);
       const bills = async (): Promise<number[]> => (await read('BILLS')).map(([, bill]) => Number(bill)).sort(ascending);
       await expect.poll(bills, PATIENCE).toEqual(Array.from({ length: 20 }, (_, i) => 2 * (i + 1)));
@@ -174,7 +178,6 @@ describe.concurrent('the examples', () => {
       await expect.poll(() => charged.length, PATIENCE).toBe(500);
       expect(refused).toBeGreaterThan(0);
       expect(refused).toBeLessThanOrEqual(8);
-      expect([program.lines().slice(0, 2), program.lines().at(-1)]).toEqual([['up', 'down'], 'up']);
       expect(await program.end()).toEqual([0, null]);
       expect(charged.sort(ascending)).toEqual(Array.from({ length: 500 }, (_, i) => i));
       expect(await remembered(scene, 'charging')).toBe(500 + refused);

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Subject, filter, firstValueFrom, from, take } from 'rxjs';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import type { PublishOutcome, Publisher, PublisherState, PublisherStats } from '../../src/index.js';
@@ -10,6 +9,7 @@ import { Kafka, OptionError, publish, publisher } from '../../src/index.js';
 import { embeddedKafka } from '../../src/testing/index.js';
 import { collect, failure } from '../sinks/outcome.js';
 import { created } from '../sinks/topics.js';
+import { installed } from '../examples/program.js';
 import { contents } from '../sinks/witness.js';
 import { silentPort } from '../support/silentPort.js';
 import { temporaryFolder } from '../support/temporaryFolder.js';
@@ -183,9 +183,10 @@ describe('publish', () => {
 describe('examples/publisher', () => {
   it('answers at once, serves statistics over HTTP, and ends when it is asked to', async () => {
     const topic = await created('example', 4);
-    const program = fileURLToPath(new URL('../../.build/examples/publisher/main.js', import.meta.url));
+    const home = await folder();
+    await installed('publisher', home);
     const env = { ...process.env, BROKERS: brokers.join(), TOPIC: topic, SPILL: await folder(), PORT: '0' };
-    const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['main.js'], { cwd: home, env, stdio: ['ignore', 'pipe', 'inherit'] });
     onTestFinished(() => {
       child.kill('SIGKILL');
     });
