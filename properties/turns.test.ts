@@ -5,6 +5,8 @@ import type { PartitionLane } from '../src/sources/lane.js';
 const PARTITIONS = 8;
 const KEYS = 100_000;
 const ROUNDS = 2;
+/** So many keys come, and then the same again: half of what there are places for, so that a key would be under way twice. */
+const BLOCK = 32;
 
 /** Every key of every partition comes twice; records of the first partition take `slowMs`, the others 1. */
 function manyKeys(slowMs: number): { workshop: Workshop; outOfOrder: number; started: number } {
@@ -31,9 +33,10 @@ function manyKeys(slowMs: number): { workshop: Workshop; outOfOrder: number; sta
     end(turn);
   };
   for (let number = 0; number < ROUNDS * KEYS; number += 1) {
-    const key = number % KEYS;
+    const within = number % (ROUNDS * BLOCK);
+    const key = (number - within) / ROUNDS + (within % BLOCK);
     const lane = all[key % PARTITIONS] as PartitionLane;
-    workshop.turns.add({ ...keyed(lane, number, String(key)), value: Math.floor(number / KEYS) });
+    workshop.turns.add({ ...keyed(lane, number, String(key)), value: Math.floor(within / BLOCK) });
   }
   workshop.workAll();
   return { workshop, outOfOrder, started };
