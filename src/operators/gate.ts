@@ -3,9 +3,8 @@ import { Observable, Subscription, from } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
 import { OptionError } from '../errors.js';
 import { Fifo } from '../fifo.js';
-import type { Journal, Keeper, LostPosition, Positioned } from '../position.js';
 import { listen } from '../listen.js';
-import type { Journal, Keeper, Positioned } from '../position.js';
+import type { Journal, Keeper, LostPosition, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 
 /**

@@ -1,9 +1,8 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { Observable, Subscription } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
-import type { Journal, LostPosition, Positioned } from '../position.js';
 import { listen } from '../listen.js';
-import type { Journal, Positioned } from '../position.js';
+import type { Journal, LostPosition, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 
 /**

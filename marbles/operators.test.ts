@@ -1,15 +1,15 @@
 import type { Observable, OperatorFunction } from 'rxjs';
 import { EMPTY, NEVER, Subject, defer, ignoreElements, map, of, range, retry, take, takeUntil, tap, timer } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { commit } from '../../src/operators/commit.js';
-import type { Positioned } from '../../src/position.js';
-import { LANE } from '../../src/position.js';
-import type { KafkaRecord } from '../../src/record.js';
-import * as producers from '../../src/sinks/producer.js';
-import type { PartitionLane } from '../../src/sources/lane.js';
-import { AcknowledgingProducer, operators } from '../support/operators.js';
-import { emittedBy, recordAt, source } from '../support/source.js';
-import { inVirtualTime } from '../support/virtualTime.js';
+import { commit } from '../src/operators/commit.js';
+import type { Positioned } from '../src/position.js';
+import { LANE } from '../src/position.js';
+import type { KafkaRecord } from '../src/record.js';
+import * as producers from '../src/sinks/producer.js';
+import type { PartitionLane } from '../src/sources/lane.js';
+import { AcknowledgingProducer, operators } from './support/operators.js';
+import { emittedBy, recordAt, source } from './support/source.js';
+import { inVirtualTime } from './support/virtualTime.js';
 
 const A = 'a'.charCodeAt(0);
 const MANY = 20;
