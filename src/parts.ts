@@ -1,4 +1,4 @@
-import type { Journal, Lane } from './position.js';
+import type { Journal, Lane, Retry } from './position.js';
 
 /**
  * One record that becomes several values, each with a lane of its own: it is finished when all of them are and no more can come.
@@ -87,6 +87,10 @@ class Part implements Lane {
     return this.#parts.lane.live;
   }
 
+  get emitting(): boolean {
+    return this.#parts.lane.emitting;
+  }
+
   get ticket(): number {
     return this.#parts.ticket;
   }
@@ -122,6 +126,14 @@ class Part implements Lane {
 
   bytesAt(offset: number): number {
     return this.#parts.lane.bytesAt(offset);
+  }
+
+  retryOf(offset: number, name: string): Retry | undefined {
+    return this.#parts.lane.retryOf(offset, name);
+  }
+
+  noteRetry(retry: Retry): void {
+    this.#parts.lane.noteRetry(retry);
   }
 
   /** Logs show the name of the lane, not its insides, when a record is printed. */

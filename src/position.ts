@@ -70,6 +70,8 @@ export interface Lane extends TopicPartition {
   readonly whole: Lane;
   /** Whether completions still count. */
   readonly live: boolean;
+  /** Whether more records may come. If not, and the lane is live, its partition is being given up: what is open should be finished soon. */
+  readonly emitting: boolean;
   /** The journal's ticket when a record of this lane was finished last. */
   readonly ticket: number;
   /** The ticket up to which this lane's finished records are remembered. */
@@ -86,17 +88,34 @@ export interface Lane extends TopicPartition {
   beforeFinish(work: () => void): void;
   /** What an open record weighs, as the source counts it. */
   bytesAt(offset: number): number;
+  /** What is remembered of the failures of a record that is tried again under this name. */
+  retryOf(offset: number, name: string): Retry | undefined;
+  /** An open record has failed, and is to be tried again. Remembered until the record is finished, as of the lane's next ticket. */
+  noteRetry(retry: Retry): void;
+}
+
+/** What is remembered of a record that has failed and is tried again. */
+export interface Retry {
+  readonly offset: number;
+  /** Who tries: the `name` of a `retryRecord`. */
+  readonly name: string;
+  /** How many attempts have failed. */
+  readonly failed: number;
+  /** When the next one is to begin: milliseconds since the epoch. */
+  readonly due: number;
 }
 
 /** The one writer behind all lanes of a subscription: it turns finished records into checkpoints on disk. */
 export interface Journal {
-  /** Counts what was finished; a number that `durable$` has reached stands for records that are remembered. */
+  /** Counts what was finished, and failures that were noted; a number that `durable$` has reached stands for what is remembered. */
   readonly ticket: number;
   /** Emits the durable ticket on subscription and after every write. Errors when a write failed. */
   readonly durable$: Observable<number>;
   /** Starts no write until `resume` is called as often: what is finished until then goes into one. */
   hold(): void;
   resume(): void;
+  /** Writes what there is to remember by now, however seldom that is done; completes when it is durable, or when a write has failed. */
+  flush(): Observable<never>;
   /** Gives the value to `apply` in the transaction that remembers its records. They are to be finished before the next `resume`. */
   stage<T extends Positioned | readonly Positioned[]>(value: T, apply: ApplyState<T>): void;
   /** An operator that finishes records says that it is there; the returned function says that it will finish no more. */

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import type { Retry } from '../../src/position.js';
 import type { PartitionLane } from '../../src/sources/lane.js';
 import { laneFrom, ledger } from '../support/ledger.js';
 
@@ -10,6 +11,45 @@ function opened(...offsets: number[]): PartitionLane {
 }
 
 describe('PartitionLane', () => {
+  it('remembers what has failed until it is finished, for every name', () => {
+    const owner = ledger();
+    const lane = laneFrom({}, owner);
+    for (const offset of [0, 1, 2]) lane.open(offset, 10);
+    const retry = (offset: number, name: string, failed: number): Retry => ({ offset, name, failed, due: 100 * failed });
+    for (const noted of [retry(1, 'a', 1), retry(2, 'a', 1), retry(1, 'b', 1), retry(1, 'a', 2)]) lane.noteRetry(noted);
+
+    expect([lane.retryOf(1, 'a'), lane.retryOf(1, 'c'), lane.retryOf(0, 'a')]).toEqual([retry(1, 'a', 2), undefined, undefined]);
+    expect(owner.told.noted).toBe(4);
+    expect(new Set(lane.checkpoint().retries)).toEqual(new Set([retry(1, 'a', 2), retry(1, 'b', 1), retry(2, 'a', 1)]));
+    lane.release(2);
+    expect(lane.checkpoint().retries).toHaveLength(3);
+    lane.finish(1);
+    expect(lane.checkpoint().retries).toEqual([retry(2, 'a', 1)]);
+    lane.finishThrough(2);
+    expect('retries' in lane.checkpoint()).toBe(false);
+  });
+
+  it('starts with what has failed in an earlier epoch, and forgets what is gone from the log', () => {
+    const [gone, here] = [5, 9].map((offset) => ({ offset, name: '', failed: 2, due: 7 }));
+    const lane = laneFrom({ frontier: 5, retries: [gone, here] as Retry[] });
+    expect(lane.checkpoint().retries).toEqual([gone, here]);
+    lane.open(9, 10);
+    expect(lane.retryOf(9, '')).toBe(here);
+    expect(lane.checkpoint()).toMatchObject({ frontier: 9, retries: [here] });
+  });
+
+  it('notes no failure after it was fenced, and fewer than were noted before change nothing', () => {
+    const owner = ledger();
+    const lane = laneFrom({}, owner);
+    lane.open(0, 10);
+    lane.noteRetry({ offset: 0, name: '', failed: 2, due: 2 });
+    lane.noteRetry({ offset: 0, name: '', failed: 1, due: 9 });
+    expect(lane.retryOf(0, '')?.due).toBe(2);
+    lane.fence();
+    lane.noteRetry({ offset: 0, name: '', failed: 3, due: 3 });
+    expect([owner.told.noted, lane.retryOf(0, '')?.failed]).toEqual([2, 2]);
+  });
+
   it('remembers exactly what is finished: the frontier, and the runs beyond it', () => {
     const lane = opened(0, 1, 2, 3, 4, 5);
     lane.finish(0);
@@ -35,7 +75,7 @@ describe('PartitionLane', () => {
     lane.release(0);
     lane.finish(1);
     lane.finishThrough(9);
-    expect(owner.told).toEqual({ finished: 1, released: 0, bytes: 10, late: 0 });
+    expect(owner.told).toEqual({ finished: 1, released: 0, noted: 0, bytes: 10, late: 0 });
     expect(lane.checkpoint()).toMatchObject({ frontier: 1, runs: [] });
   });
 
@@ -91,7 +131,7 @@ describe('PartitionLane', () => {
     lane.finish(0);
     lane.release(1);
     lane.finishThrough(1);
-    expect(owner.told).toEqual({ finished: 0, released: 0, bytes: 0, late: 3 });
+    expect(owner.told).toEqual({ finished: 0, released: 0, noted: 0, bytes: 0, late: 3 });
     expect(lane.checkpoint()).toEqual(before);
   });
 

@@ -1,15 +1,15 @@
-import { NEVER } from 'rxjs';
+import { EMPTY, NEVER } from 'rxjs';
 import type { LaneOwner, LaneStart } from '../../src/sources/lane.js';
 import { PartitionLane } from '../../src/sources/lane.js';
 
 /** What a lane has told its owner. */
 export interface Ledger extends LaneOwner {
   committing: boolean;
-  told: { finished: number; released: number; bytes: number; late: number };
+  told: { finished: number; released: number; noted: number; bytes: number; late: number };
 }
 
 export function ledger(committing = true): Ledger {
-  const told = { finished: 0, released: 0, bytes: 0, late: 0 };
+  const told = { finished: 0, released: 0, noted: 0, bytes: 0, late: 0 };
   return {
     committing,
     told,
@@ -18,6 +18,7 @@ export function ledger(committing = true): Ledger {
     attach: () => () => undefined,
     hold: () => undefined,
     resume: () => undefined,
+    flush: () => EMPTY,
     stage: () => undefined,
     addKeeper: () => () => undefined,
     kept: () => undefined,
@@ -28,6 +29,9 @@ export function ledger(committing = true): Ledger {
     released: (_, records, bytes) => {
       told.released += records;
       told.bytes += bytes;
+    },
+    noted: () => {
+      told.noted += 1;
     },
     late: () => {
       told.late += 1;

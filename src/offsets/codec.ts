@@ -1,15 +1,19 @@
 import { crc32 } from 'node:zlib';
+import type { Retry } from '../position.js';
 import type { Checkpoint } from './store.js';
 
 /**
  * The binary form of a checkpoint. All numbers are varints (LEB128), but for the version byte and the checksum:
  *
  *     version u8 | epoch | frontier | number of runs | (gap, length)… | metadata length | metadata UTF-8
+ *     | from version 2 on: number of retries | (offset - frontier, failed, due, name length, name UTF-8)…
  *     | of the fingerprint, if there is one: offset | timestamp + 1 | crc | crc32 u32
  *
- * Each run is stored as its distance from the end of the one before, so a hundred runs take a few hundred bytes.
+ * Each run is stored as its distance from the end of the one before, so a hundred runs take a few hundred bytes. What has no retries is of
+ * version 1, which those who know none can read.
  */
-const VERSION = 1;
+const VERSION_WITHOUT_RETRIES = 1;
+const VERSION = 2;
 
 /** Why stored bytes are not a checkpoint. */
 export class CodecError extends Error {
@@ -23,11 +27,11 @@ export class CodecError extends Error {
 
 export type CheckpointBody = Omit<Checkpoint, 'topic' | 'partition'>;
 
-export function encodeCheckpoint({ epoch, frontier, runs, metadata, fingerprint }: CheckpointBody): Buffer {
+export function encodeCheckpoint({ epoch, frontier, runs, metadata, fingerprint, retries = [] }: CheckpointBody): Buffer {
   const textBytes = Buffer.byteLength(metadata);
   // A varint of a number below 2^53 takes 8 bytes at most.
-  const buffer = Buffer.allocUnsafe(1 + 8 * (7 + runs.length) + textBytes + 4);
-  let at = buffer.writeUInt8(VERSION, 0);
+  const buffer = Buffer.allocUnsafe(1 + 8 * (8 + runs.length) + textBytes + bytesOf(retries) + 4);
+  let at = buffer.writeUInt8(retries.length === 0 ? VERSION_WITHOUT_RETRIES : VERSION, 0);
   at = writeVarint(buffer, epoch, at);
   at = writeVarint(buffer, frontier, at);
   at = writeVarint(buffer, runs.length / 2, at);
@@ -42,6 +46,7 @@ export function encodeCheckpoint({ epoch, frontier, runs, metadata, fingerprint 
   if (!Number.isSafeInteger(end)) throw new RangeError(`${end} is no offset`);
   at = writeVarint(buffer, textBytes, at);
   at += buffer.write(metadata, at);
+  if (retries.length > 0) at = writeRetries(buffer, retries, frontier, at);
   if (fingerprint !== undefined) {
     at = writeVarint(buffer, fingerprint.offset, at);
     at = writeVarint(buffer, fingerprint.timestamp + 1, at);
@@ -56,7 +61,8 @@ export function decodeCheckpoint(buffer: Buffer): CheckpointBody {
   if (buffer.length < 9) throw new CodecError('corrupt', `${buffer.length} bytes are too few`);
   const end = buffer.length - 4;
   if (crc32(buffer.subarray(0, end)) !== buffer.readUInt32BE(end)) throw new CodecError('corrupt', 'the checksum does not match');
-  if (buffer[0] !== VERSION) throw new CodecError('version', `format ${buffer[0]}`);
+  const version = buffer.readUInt8();
+  if (version !== VERSION && version !== VERSION_WITHOUT_RETRIES) throw new CodecError('version', `format ${version}`);
   const cursor = new Cursor(buffer.subarray(1, end));
   const epoch = cursor.varint();
   const frontier = cursor.varint();
@@ -69,10 +75,42 @@ export function decodeCheckpoint(buffer: Buffer): CheckpointBody {
   }
   if (!Number.isSafeInteger(last)) throw new CodecError('corrupt', 'a run ends too high');
   const metadata = cursor.text(cursor.varint());
-  if (cursor.left === 0) return { epoch, frontier, runs, metadata };
+  const retries = version === VERSION ? readRetries(cursor, frontier) : undefined;
+  const body = { epoch, frontier, runs, metadata, ...(retries === undefined ? {} : { retries }) };
+  if (cursor.left === 0) return body;
   const fingerprint = { offset: cursor.varint(), timestamp: cursor.varint() - 1, crc: cursor.varint() };
   if (cursor.left > 0) throw new CodecError('corrupt', `${cursor.left} bytes are too many`);
-  return { epoch, frontier, runs, metadata, fingerprint };
+  return { ...body, fingerprint };
+}
+
+function bytesOf(retries: readonly Retry[]): number {
+  let bytes = 0;
+  for (const { name } of retries) bytes += 8 * 4 + Buffer.byteLength(name);
+  return bytes;
+}
+
+function writeRetries(buffer: Buffer, retries: readonly Retry[], frontier: number, start: number): number {
+  let at = writeVarint(buffer, retries.length, start);
+  for (const { offset, name, failed, due } of retries) {
+    if (!Number.isSafeInteger(offset)) throw new RangeError(`${offset} is no offset`);
+    at = writeVarint(buffer, offset - frontier, at);
+    at = writeVarint(buffer, failed, at);
+    at = writeVarint(buffer, due, at);
+    at = writeVarint(buffer, Buffer.byteLength(name), at);
+    at += buffer.write(name, at);
+  }
+  return at;
+}
+
+function readRetries(cursor: Cursor, frontier: number): Retry[] {
+  const retries: Retry[] = [];
+  for (let left = cursor.varint(); left > 0; left -= 1) {
+    const offset = frontier + cursor.varint();
+    if (!Number.isSafeInteger(offset)) throw new CodecError('corrupt', 'a retry is of too high an offset');
+    const [failed, due] = [cursor.varint(), cursor.varint()];
+    retries.push({ offset, failed, due, name: cursor.text(cursor.varint()) });
+  }
+  return retries;
 }
 
 /** `epoch u64 | crc32 u32` */

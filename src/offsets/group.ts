@@ -9,7 +9,7 @@ import type { ApplyWrite, Checkpoint, Claim, GroupCommits, OffsetStore } from '.
  * An offset store that keeps nothing here: the group's own committed offsets, in Kafka.
  *
  * For services without a disk of their own. At least once by the contiguous frontier: what was finished beyond the oldest open record comes
- * again after a crash, and `commit({ apply })` and `metadata` need another store.
+ * again after a crash, `retryRecord` then counts from one, and `commit({ apply })` and `metadata` need another store.
  *
  * @param kafka The one that the sources are opened with: offsets can only be committed by the members of the group.
  *
@@ -135,7 +135,7 @@ class MemberOffsets implements OffsetStore {
   // eslint-disable-next-line @typescript-eslint/require-await -- A closed store rejects, like every other answer.
   async list(group: string): Promise<readonly Checkpoint[]> {
     this.#assertOpen();
-    return [...this.#known.values()].filter((known) => known.group === group).map(({ checkpoint }) => ({ ...checkpoint, runs: [] }));
+    return [...this.#known.values()].filter((known) => known.group === group).map(({ checkpoint }) => checkpoint);
   }
 
   state<V>(): StateReader<V, never> {
@@ -170,7 +170,8 @@ class MemberOffsets implements OffsetStore {
   }
 
   #remember(group: string, checkpoint: Checkpoint): void {
-    this.#known.set(keyOf(group, checkpoint), { group, checkpoint });
+    const { topic, partition, epoch, frontier, metadata } = checkpoint;
+    this.#known.set(keyOf(group, checkpoint), { group, checkpoint: { topic, partition, epoch, frontier, runs: [], metadata } });
   }
 
   /** Whether the group has taken them; if not, the member is no longer one of it. */

@@ -19,7 +19,10 @@ export function roomForRecords(records: number): Room {
 /** About as many bytes as they take on disk, rather more than less. */
 export function roomForCheckpoints(checkpoints: readonly Checkpoint[]): Room {
   let bytes = checkpoints.length * RECORD_BYTES;
-  for (const { runs, metadata } of checkpoints) bytes += 8 * runs.length + 3 * metadata.length;
+  for (const { runs, metadata, retries = [] } of checkpoints) {
+    bytes += 8 * runs.length + 3 * metadata.length;
+    for (const { name } of retries) bytes += 26 + 3 * name.length;
+  }
   return { puts: checkpoints.length, bytes };
 }
 

@@ -1,5 +1,5 @@
 import type { ObservableInput } from 'rxjs';
-import type { Position, TopicPartition } from '../position.js';
+import type { Position, Retry, TopicPartition } from '../position.js';
 import type { StateKey, StateReader, StateTransaction } from '../state.js';
 
 /**
@@ -18,6 +18,8 @@ export interface Checkpoint extends TopicPartition {
   readonly metadata: string;
   /** Of a record below the frontier, one of the last. */
   readonly fingerprint?: Fingerprint;
+  /** Of its records those that have failed and are tried again, none below the frontier. Left out if there are none. */
+  readonly retries?: readonly Retry[];
 }
 
 /** What a write does to the user's state. */

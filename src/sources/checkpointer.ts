@@ -124,13 +124,16 @@ export class Checkpointer implements LaneOwner {
   }
 
   finished(lane: PartitionLane, records: number, bytes: number): void {
-    this.#ticket += records;
     this.#records += records;
     this.#bytes += bytes;
-    lane.ticket = this.#ticket;
-    this.#markDirty(lane);
+    this.#changed(lane, records);
     this.#options.demand.finish(records, bytes);
-    if (this.#holds === 0 && !this.#writing) this.#schedule();
+    this.#scheduleIfIdle();
+  }
+
+  noted(lane: PartitionLane): void {
+    this.#changed(lane, 1);
+    this.#scheduleIfIdle();
   }
 
   released(_lane: PartitionLane, records: number, bytes: number): void {
@@ -158,7 +161,6 @@ export class Checkpointer implements LaneOwner {
     if (this.#holds === 0 && !this.#writing && this.#dirty.length > 0) this.#schedule();
   }
 
-  /** Writes what is finished by now, whatever the pace; completes when it is durable, or when a write has failed. */
   flush(): Observable<never> {
     return defer(() => {
       const ticket = this.#ticket;
@@ -171,6 +173,16 @@ export class Checkpointer implements LaneOwner {
         catchError(() => EMPTY),
       );
     });
+  }
+
+  #changed(lane: PartitionLane, tickets: number): void {
+    this.#ticket += tickets;
+    lane.ticket = this.#ticket;
+    this.#markDirty(lane);
+  }
+
+  #scheduleIfIdle(): void {
+    if (this.#holds === 0 && !this.#writing) this.#schedule();
   }
 
   #markDirty(lane: PartitionLane): void {

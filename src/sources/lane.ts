@@ -1,7 +1,8 @@
-import type { Journal, Lane, TopicPartition } from '../position.js';
+import type { Journal, Lane, Retry, TopicPartition } from '../position.js';
 import type { Checkpoint, Fingerprint } from '../offsets/store.js';
 import { Intervals } from './intervals.js';
 import { OpenOffsets } from './openOffsets.js';
+import { RetryTable } from './retryTable.js';
 
 /** Who is told what happens in a lane. */
 export interface LaneOwner extends Journal {
@@ -11,6 +12,8 @@ export interface LaneOwner extends Journal {
   finished(lane: PartitionLane, records: number, bytes: number): void;
   /** Records of the lane are finished and are not to be remembered. */
   released(lane: PartitionLane, records: number, bytes: number): void;
+  /** A record of the lane has failed, which is to be remembered. */
+  noted(lane: PartitionLane): void;
   /** A record of the lane is finished, or released, after the lane was fenced: that changes nothing. */
   late(lane: PartitionLane): void;
 }
@@ -25,6 +28,8 @@ export interface LaneStart extends TopicPartition {
   readonly metadata: string;
   /** Of one of the last records below the frontier. */
   readonly fingerprint?: Fingerprint;
+  /** What an earlier epoch has left of records that are tried again. */
+  readonly retries?: readonly Retry[];
   /** How many offsets may be open at once: a bound for memory, not a rule that the lane enforces. */
   readonly maxOpen: number;
 }
@@ -55,6 +60,8 @@ export class PartitionLane implements Lane {
   /** What an earlier epoch finished beyond the frontier, flat. */
   readonly #restored: readonly number[];
   #restoredAt = 0;
+  /** Only if there are any: records that never fail are not to pay for it. */
+  #retries: RetryTable | undefined;
   /** The fingerprint that an earlier epoch has left, until the log has shown what stands there. */
   expected: Fingerprint | undefined;
   #fingerprint: Fingerprint | undefined;
@@ -71,6 +78,7 @@ export class PartitionLane implements Lane {
     this.#restored = start.runs;
     this.expected = start.fingerprint;
     this.#fingerprint = start.fingerprint;
+    if (start.retries !== undefined) this.#retries = new RetryTable(start.retries);
     this.#open = new OpenOffsets({ start: start.frontier, maxRing: 2 * start.maxOpen });
   }
 
@@ -84,6 +92,17 @@ export class PartitionLane implements Lane {
 
   bytesAt(offset: number): number {
     return this.#open.bytesAt(offset);
+  }
+
+  retryOf(offset: number, name: string): Retry | undefined {
+    return this.#retries?.get(offset, name);
+  }
+
+  noteRetry(retry: Retry): void {
+    if (!this.#live) return;
+    this.#retries ??= new RetryTable();
+    this.#retries.put(retry);
+    this.journal.noted(this);
   }
 
   /** How many records are open. */
@@ -153,6 +172,7 @@ export class PartitionLane implements Lane {
     }
     const bytes = this.#open.close(offset);
     if (bytes < 0) return;
+    this.#retries?.remove(offset);
     this.journal.finished(this, 1, bytes);
     this.#checkIdle();
   }
@@ -166,6 +186,7 @@ export class PartitionLane implements Lane {
     this.#open.closeThrough(offset);
     const closed = records - this.#open.records;
     if (!this.#released.removeThrough(offset) && closed === 0) return;
+    this.#retries?.removeBelow(offset + 1);
     this.journal.finished(this, closed, bytes - this.#open.bytes);
     this.#checkIdle();
   }
@@ -241,7 +262,24 @@ export class PartitionLane implements Lane {
     finished(to);
     const { topic, partition, epoch, metadata } = this;
     const fingerprint = this.#fingerprintBelow(frontier ?? to);
-    return { topic, partition, epoch, frontier: frontier ?? to, runs, metadata, ...(fingerprint === undefined ? {} : { fingerprint }) };
+    const retries = this.#retriesFrom(frontier ?? to);
+    return {
+      topic,
+      partition,
+      epoch,
+      frontier: frontier ?? to,
+      runs,
+      metadata,
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+      ...(retries === undefined ? {} : { retries }),
+    };
+  }
+
+  #retriesFrom(frontier: number): readonly Retry[] | undefined {
+    // Those of records that were not finished, but are gone from the log.
+    this.#retries?.removeBelow(frontier);
+    if (this.#retries?.isEmpty === true) this.#retries = undefined;
+    return this.#retries?.all();
   }
 
   #fingerprintBelow(frontier: number): Fingerprint | undefined {

@@ -254,6 +254,7 @@ export class Session implements Client {
     this.#grace?.unsubscribe();
     this.#withoutReason?.unsubscribe();
     for (const lane of this.#lanes.all()) lane.stop();
+    this.#checkpointer.letGo();
     this.#pump.drain();
     this.#leave()
       .pipe(
@@ -497,6 +498,7 @@ export class Session implements Client {
     const unfinished = lanes.reduce((sum, { records }) => sum + records, 0);
     for (const lane of lanes) this.#lanes.delete(lane);
     this.#fence(lanes);
+    this.#checkpointer.letGo();
     this.#options.emit({ type, group: this.#options.group, partitions: lanes.map(bare), unfinished });
   }
 

@@ -55,7 +55,7 @@ function resume(checkpoint: Checkpoint, { member, policy: { onOutOfRange }, onGa
       const to = onOutOfRange === 'earliest' ? bounds.low : bounds.high;
       if (to > frontier) onGap({ topic, partition, from: frontier, to });
       return {
-        checkpoint: startingAt(checkpoint, to, to > frontier ? beyond(checkpoint.runs, to) : []),
+        checkpoint: to > frontier ? passedTo(checkpoint, to) : startingAt(checkpoint, to),
         fetchFrom: to,
         chosen: true,
       };
@@ -78,8 +78,18 @@ function firstToFetch({ frontier, fingerprint }: Checkpoint, bounds: Watermarks 
 }
 
 /** A position that was chosen says nothing of the record before it. */
-export function startingAt({ topic, partition, epoch, metadata }: Checkpoint, frontier: number, runs: readonly number[] = []): Checkpoint {
-  return { topic, partition, epoch, frontier, runs, metadata };
+export function startingAt({ topic, partition, epoch, metadata }: Checkpoint, frontier: number): Checkpoint {
+  return { topic, partition, epoch, frontier, runs: [], metadata };
+}
+
+/** What is remembered of the records from there on. */
+function passedTo(checkpoint: Checkpoint, frontier: number): Checkpoint {
+  const retries = checkpoint.retries?.filter(({ offset }) => offset >= frontier) ?? [];
+  return {
+    ...startingAt(checkpoint, frontier),
+    runs: beyond(checkpoint.runs, frontier),
+    ...(retries.length === 0 ? {} : { retries }),
+  };
 }
 
 /** What is finished beyond the log's end was finished in another log. */

@@ -67,7 +67,7 @@ const HOSTILE = [
 
 /** What a store may lack, each with the promise that it then does not make. */
 const PROMISES = {
-  exact: 'Of a partition more is remembered than its frontier: runs, metadata, and the epoch in which that was written.',
+  exact: 'Of a partition more is remembered than its frontier: runs, retries, metadata, and the epoch in which that was written.',
   ordered: 'Questions are answered in the order in which they came, also if nobody waits for an answer.',
 } as const;
 
@@ -153,6 +153,32 @@ describe.each<{ name: string; make: (path: string) => OffsetStore; lacks: readon
     await the(store.write('billing', [checkpoint({ runs: [20, 30], metadata: 'one' })]));
     await the(store.write('billing', [checkpoint({ frontier: 10, runs: [40, 41] })]));
     expect(await remembered(store)).toEqual([checkpoint({ frontier: 10, runs: [40, 41] })]);
+  });
+
+  it('remembers which records have failed with the checkpoint, until one is written that says nothing of them', async (context) => {
+    needs('exact', context);
+    await claimed(store);
+    const retries = [
+      { offset: 12, name: 'charge', failed: 3, due: 1_700_000_000_000 },
+      { offset: 10, name: '', failed: 1, due: 0 },
+    ];
+    await the(store.write('billing', [checkpoint({ retries })]));
+    expect((await claimed(store)).checkpoint).toEqual(checkpoint({ retries }));
+
+    const late = checkpoint({ retries: [{ offset: 10, name: '', failed: 9, due: 0 }] });
+    expect(await the(store.write('billing', [late]))).toEqual([late]);
+    expect(await remembered(store)).toEqual([checkpoint({ retries })]);
+
+    await the(store.write('billing', [checkpoint({ epoch: 2, frontier: 13 })]));
+    expect(await remembered(store)).toEqual([checkpoint({ epoch: 2, frontier: 13 })]);
+  });
+
+  it('says of records that have failed nothing that it will not remember', async () => {
+    await claimed(store);
+    const written = checkpoint({ retries: [{ offset: 10, name: '', failed: 1, due: 0 }] });
+    await the(store.write('billing', [written]));
+    const [found] = await remembered(store);
+    expect(found?.retries).toEqual((await claimed(store)).checkpoint?.retries);
   });
 
   it('answers a claim in the order of the question, partition by partition', async () => {
