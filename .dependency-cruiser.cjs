@@ -1,6 +1,6 @@
 /** The direction of imports: index → sources, sinks, operators → kafka → words; offsets → words. */
 const WORDS =
-  '^src/(record|position|state|errors|events|options|topicName|assertPositioned|drain|fifo|listen|codecs|failures|parts|turns|lock|localDirectory)\\.ts$';
+  '^src/(record|position|state|errors|events|options|topicName|assertPositioned|drain|fifo|listen|codecs|failures|parts|turns|retries|processing|lock|localDirectory)\\.ts$';
 const KAFKA = '^src/(kafka|rdkafka|addon|clientEvents)\\.ts$';
 const STORE_PORT = '^src/offsets/store\\.ts$';
 const OUR_CODE = '^src/';

@@ -1,6 +1,10 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PartitionLane } from '../src/sources/lane.js';
+import type { Turn } from '../src/turns.js';
+import { Turns } from '../src/turns.js';
 import { source } from './support/source.js';
+import type { Numbered } from './support/workshop.js';
 import { Workshop, keyed, lanes } from './support/workshop.js';
 
 describe('turns', () => {
@@ -48,6 +52,64 @@ describe('turns', () => {
     expect([workshop.now, workshop.offsets.at(-1)]).toEqual([2, '1/2']);
     workshop.workAll();
     expect(workshop.turns.size).toBe(0);
+  });
+
+  it('that are paused take no place, come back to where they were, and keep the order of their key', () => {
+    const turn = fc.record({ partition: fc.nat(2), key: fc.constantFrom('a', 'b', null), pauses: fc.nat(2) });
+    fc.assert(
+      fc.property(
+        fc.array(turn, { maxLength: 60 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.infiniteStream(fc.nat()),
+        (records, concurrency, chance) => {
+          const all = lanes(3);
+          const running: Turn<Numbered>[] = [];
+          const paused: Turn<Numbered>[] = [];
+          const ended: number[] = [];
+          let most = 0;
+          const turns = new Turns<Numbered>({
+            concurrency,
+            order: 'key',
+            start: (started) => {
+              running.push(started);
+              most = Math.max(most, running.length);
+            },
+          });
+          for (const [offset, { partition, key }] of records.entries()) turns.add(keyed(all[partition] as PartitionLane, offset, key));
+          const pauses = records.map((record) => record.pauses);
+          while (turns.size > 0) {
+            const at = (chance.next().value ?? 0) % (running.length + paused.length);
+            const back = paused[at - running.length];
+            if (back === undefined) {
+              const [next] = running.splice(at, 1) as [Turn<Numbered>];
+              const { offset } = next.record;
+              if ((pauses[offset] as number) > 0) {
+                pauses[offset] = (pauses[offset] as number) - 1;
+                paused.push(next);
+                turns.pause(next);
+              } else {
+                ended.push(offset);
+                turns.end(next);
+              }
+            } else {
+              paused.splice(paused.indexOf(back), 1);
+              turns.resume(back);
+            }
+            // A place is free only if nobody could take it.
+            const waiting = turns.size - running.length - paused.length;
+            if (running.length === 0 && paused.length === 0) expect(waiting).toBe(0);
+          }
+          expect([ended.length, turns.keys, most <= concurrency]).toEqual([records.length, 0, true]);
+          for (const [i, first] of ended.entries()) {
+            for (const later of ended.slice(i + 1)) {
+              const [one, two] = [records[first], records[later]];
+              const isOfKey = one?.key !== null && one?.key === two?.key && one?.partition === two?.partition;
+              if (isOfKey) expect(first).toBeLessThan(later);
+            }
+          }
+        },
+      ),
+    );
   });
 
   it('do not come for records of a partition that was lost while they waited', () => {

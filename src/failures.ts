@@ -9,6 +9,8 @@ import { LANE } from './position.js';
 export interface Failure<R extends Positioned> {
   readonly record: R;
   readonly error: unknown;
+  /** How many attempts were made, this one included: 1, unless `retryRecord` made more. */
+  readonly attempts: number;
 }
 
 /**

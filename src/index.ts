@@ -23,7 +23,10 @@ export { mapValue } from './operators/mapValue.js';
 export { processRecord } from './operators/processRecord.js';
 export type { ProcessRecordOptions, Processed } from './operators/processRecord.js';
 export { release } from './operators/release.js';
+export { retryRecord } from './operators/retryRecord.js';
+export type { RetryRecordOptions } from './operators/retryRecord.js';
 export type { Order } from './turns.js';
+export type { Attempt } from './processing.js';
 export type { Failure, OnFailure } from './failures.js';
 
 export { publish } from './sinks/publish.js';

@@ -1,3 +1,4 @@
+import type { Parts } from './parts.js';
 import type { Positioned, TopicPartition } from './position.js';
 import { LANE } from './position.js';
 
@@ -14,6 +15,10 @@ export class Turn<R extends Keyed> {
   readonly record: R;
   readonly partition: PartitionTurns<R>;
   readonly key: unknown;
+  /** How often it has started: 0 while its first time is to come. */
+  attempt = 0;
+  /** What has become of it so far, if that is more than one value. */
+  parts: Parts | undefined;
   /** The next record that has to wait for this one. */
   nextOfKey: Turn<R> | undefined;
   /** The next one in its partition that could start. */
@@ -44,6 +49,7 @@ class PartitionTurns<R extends Keyed> {
     const turn = this.firstReady;
     if (turn === undefined) return undefined;
     this.firstReady = turn.nextReady;
+    turn.nextReady = undefined;
     if (this.firstReady === undefined) this.lastReady = undefined;
     return turn;
   }
@@ -52,7 +58,7 @@ class PartitionTurns<R extends Keyed> {
 export interface TurnsOptions<R extends Keyed> {
   readonly concurrency: number;
   readonly order: Order;
-  /** Begins the work; `end` says that it is over. */
+  /** Begins the work; `end` says that it is over, `pause` that it begins again later. */
   readonly start: (turn: Turn<R>) => void;
 }
 
@@ -107,11 +113,27 @@ export class Turns<R extends Keyed> {
   }
 
   end(turn: Turn<R>): void {
-    turn.partition.running -= 1;
-    if (turn.partition.running === 0) this.#idle += 1;
-    this.#running -= 1;
+    this.#giveBack(turn);
     this.#leave(turn);
     this.#startSome();
+  }
+
+  /** Its work will start again: until then its place is free, and those behind it go on waiting. */
+  pause(turn: Turn<R>): void {
+    this.#giveBack(turn);
+    this.#startSome();
+  }
+
+  /** What was paused starts again as soon as there is a place. */
+  resume(turn: Turn<R>): void {
+    this.#makeReady(turn);
+    this.#startSome();
+  }
+
+  #giveBack({ partition }: Turn<R>): void {
+    partition.running -= 1;
+    if (partition.running === 0) this.#idle += 1;
+    this.#running -= 1;
   }
 
   #partition({ topic, partition }: TopicPartition): PartitionTurns<R> {

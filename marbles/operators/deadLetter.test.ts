@@ -28,7 +28,7 @@ function told(headers: Headers): [name: string, value: string][] {
 }
 
 function failed(record: KafkaRecord<unknown, unknown>, error: unknown = new TypeError('declined')): Failure<KafkaRecord<unknown, unknown>> {
-  return { record, error };
+  return { record, error, attempts: 1 };
 }
 
 /** The headers of the letter that a failure becomes. */

@@ -1,6 +1,7 @@
 import type { OperatorFunction } from 'rxjs';
 import { delay, map, of, pipe } from 'rxjs';
 import { expect } from 'vitest';
+import type { Failure } from '../../src/failures.js';
 import { Kafka } from '../../src/kafka.js';
 import { batch } from '../../src/operators/batch.js';
 import { commit } from '../../src/operators/commit.js';
@@ -11,6 +12,7 @@ import { gate } from '../../src/operators/gate.js';
 import { mapValue } from '../../src/operators/mapValue.js';
 import { processRecord } from '../../src/operators/processRecord.js';
 import { release } from '../../src/operators/release.js';
+import { retryRecord } from '../../src/operators/retryRecord.js';
 import type { Positioned } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
 import type { PublishOutcome } from '../../src/sinks/dispatcher.js';
@@ -51,6 +53,7 @@ export const operators: readonly OperatorRow[] = [
   },
   { name: 'processRecord', passing: (called) => processRecord(({ value }) => of(called(value))) },
   { name: 'processRecord, by promises', ms: 2, passing: (called) => processRecord(({ value }) => later(2, { value: called(value) })) },
+  { name: 'retryRecord', passing: (called) => retryRecord(({ value }) => of(called(value)), { retryIf: () => false }) },
   { name: 'batch', takesNoFunction: true, passing: () => batch({ maxRecords: 1 }) },
   { name: 'batch, by time', ms: 2, takesNoFunction: true, passing: () => batch({ maxMs: 2 }) },
   { name: 'gate', takesNoFunction: true, passing: () => gate(of(true)) },
@@ -110,8 +113,8 @@ function asCause(cause: Error): unknown {
   return expect.objectContaining({ cause });
 }
 
-function failed<R>(record: R): { readonly record: R; readonly error: Error } {
-  return { record, error: new Error('declined') };
+function failed<R extends Positioned>(record: R): Failure<R> {
+  return { record, error: new Error('declined'), attempts: 1 };
 }
 
 function calling(called: (value: Buffer) => Buffer) {

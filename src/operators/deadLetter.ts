@@ -23,7 +23,7 @@ const MAX_TEXT = 1_000;
  * | header                                                              | what it says                                               |
  * | ------------------------------------------------------------------- | ---------------------------------------------------------- |
  * | `dead-letter.topic`, `.partition`, `.offset`, `.timestamp`          | where the record came from                                 |
- * | `dead-letter.attempt`                                               | 1, and one more each time that a letter is read and fails  |
+ * | `dead-letter.attempt`                                               | how many attempts were made, with those of letters that were read again |
  * | `dead-letter.error.name`, `.code`, `.message`, `.cause`             | why it failed, as far as the error says; at most 1,000 characters each |
  * | `dead-letter.base64.NAME`, `dead-letter.null.NAME`                  | a header `NAME` that is no text, or null: the client could not send it |
  *
@@ -39,7 +39,7 @@ const MAX_TEXT = 1_000;
  * The sink is subscribed to, and connects, when the first record fails. An error of the sink ends the stream; the record comes again.
  *
  * @param sink An operator that passes each letter on once it is safe, such as `toTopic(kafka, 'orders.dead')`.
- * @returns What `decode` and `processRecord` take as `onError`.
+ * @returns What `decode`, `processRecord` and `retryRecord` take as `onError`.
  * @throws {OptionError} without a sink.
  *
  * @example
@@ -57,17 +57,17 @@ export function deadLetter(sink: MonoTypeOperatorFunction<DeadLetter>): OnFailur
   return (failures) => failures.pipe(map(letter), sink);
 }
 
-function letter({ record, error }: Failure<KafkaRecord<unknown, unknown>>): DeadLetter {
+function letter({ record, error, attempts }: Failure<KafkaRecord<unknown, unknown>>): DeadLetter {
   const value = (record[RAW] ?? record.value) as DeadLetter['value'];
-  return { ...record, key: record.key as DeadLetter['key'], value, headers: headersOf(record, error) };
+  return { ...record, key: record.key as DeadLetter['key'], value, headers: headersOf(record, error, attempts) };
 }
 
-function headersOf(record: KafkaRecord<unknown, unknown>, error: unknown): Headers {
+function headersOf(record: KafkaRecord<unknown, unknown>, error: unknown, attempts: number): Headers {
   const { headers } = record;
   const before = new Map(headers.filter(([name]) => name.startsWith(PREFIX)).map(([name, value]) => [name.slice(PREFIX.length), value]));
   const added: [name: string, value: string | Buffer][] = ORIGIN.map((name) => [name, before.get(name) ?? String(record[name])]);
-  const attempt = Number(before.get('attempt') ?? 0);
-  added.push(['attempt', String(Number.isSafeInteger(attempt) ? attempt + 1 : 1)]);
+  const attemptsBefore = Number(before.get('attempt') ?? 0);
+  added.push(['attempt', String(Number.isSafeInteger(attemptsBefore) ? attemptsBefore + attempts : attempts)]);
   for (const [name, value] of Object.entries(described(error))) if (value !== undefined) added.push([`error.${name}`, text(value)]);
   const own = headers.filter(([name]) => !name.startsWith(PREFIX) || isSubstitute(name)).map(sendable);
   return [...own, ...added.map(([name, value]) => [PREFIX + name, Buffer.from(value as string)] as const)];

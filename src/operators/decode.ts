@@ -174,7 +174,7 @@ class Decoding<T, K> {
     if (this.#onError === 'emit') return decoded(record, bytes, new Poison(error, bytes));
     if (this.#onError === 'skip') lane.finish(offset);
     else if (this.#failures === undefined) this.#subscriber.error(error);
-    else this.#failures.add({ record: { ...record, value: bytes }, error });
+    else this.#failures.add({ record: { ...record, value: bytes }, error, attempts: 1 });
     return undefined;
   }
 

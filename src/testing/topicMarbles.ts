@@ -133,7 +133,7 @@ export function topicMarbles(test: (marbles: TopicMarbles) => void, options: Top
 
 /** A value as a diagram shows it. */
 function shown(value: unknown, { letters }: MarbleWorld): unknown {
-  const letterOf = ({ offset, [LANE]: lane }: Positioned): string => letters.get(lane)?.(offset) ?? '?';
+  const letterOf = ({ offset, [LANE]: lane }: Positioned): string => letters.get(lane.whole)?.(offset) ?? '?';
   if (isPositioned(value)) return letterOf(value);
   return Array.isArray(value) && value.length > 0 && value.every(isPositioned) ? value.map(letterOf).join('') : value;
 }
