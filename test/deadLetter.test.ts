@@ -1,4 +1,8 @@
-import { from, take } from 'rxjs';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { firstValueFrom, from, take } from 'rxjs';
 import { expect, inject, it } from 'vitest';
 import {
   Kafka,
@@ -10,13 +14,17 @@ import {
   fromTopic,
   json,
   memoryOffsets,
+  openOffsets,
   processRecord,
   release,
   toTopic,
 } from '../src/index.js';
-import type { KafkaRecord } from '../src/index.js';
+import type { KafkaRecord, Properties } from '../src/index.js';
+import type { LetteringOptions } from './programs/lettering.js';
 import { collect } from './sinks/outcome.js';
 import { created, unique } from './sinks/topics.js';
+import { numberedTopic } from './support/numbered.js';
+import { temporaryFolder } from './support/temporaryFolder.js';
 
 const brokers = inject('brokers');
 const real = inject('brokerKind') !== 'embedded';
@@ -61,4 +69,26 @@ it.runIf(real)('what cannot be read or done goes to another topic as it was, and
     expect(header.get('dead-letter.error.name')).toBe(value === values[2] ? 'RangeError' : 'DecodeError');
   }
   expect(letters.map(({ key }) => String(key))).toEqual(['k', 'k', 'k']);
+});
+
+it('killed between the acknowledgement of a dead letter and the end of its record, the record comes again', async () => {
+  await using folder = await temporaryFolder();
+  await using kafka = new Kafka({ brokers });
+  const { topic } = await numberedTopic(brokers, { records: 2, partitions: 1 });
+  const [dead, group, store] = [await created('dead', 1), unique('billing'), join(folder.path, 'offsets')];
+  const properties: Properties = real ? { 'group.instance.id': 'the-only-one' } : { 'session.timeout.ms': 2_000 };
+
+  const live = async (isKilled: boolean): Promise<unknown> => {
+    const options: LetteringOptions = { brokers, topic, dead, group, store, properties, isKilled };
+    const program = fork(fileURLToPath(new URL('../.build/test/programs/lettering.js', import.meta.url)), [JSON.stringify(options)]);
+    const [code, signal] = (await once(program, 'exit')) as [number | null, string | null];
+    await using offsets = openOffsets(store);
+    const [checkpoint] = await firstValueFrom(from(offsets.list(group)), { defaultValue: [] });
+    return [code ?? signal, checkpoint?.frontier, checkpoint?.runs];
+  };
+  expect(await live(true)).toEqual(['SIGKILL', 0, [1, 2]]);
+  expect(await live(false)).toEqual([0, 2, []]);
+
+  const letters = await collect(fromTopic(kafka, dead, { group: unique('readers'), offsets: memoryOffsets() }).pipe(release(), take(2)));
+  expect(letters.map(({ headers }) => String(new Map(headers).get('dead-letter.offset')))).toEqual(['0', '0']);
 });

@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BrokerError, NoStoredOffsetError, OffsetOutOfRangeError } from '../../src/errors.js';
 import { Kafka } from '../../src/kafka.js';
 import type { Checkpoint, Claim } from '../../src/offsets/store.js';
-import type { Gap, TopicPartition } from '../../src/position.js';
 import * as rdkafka from '../../src/rdkafka.js';
+import type { Gap, Retry, TopicPartition } from '../../src/position.js';
 import type { GroupMember } from '../../src/sources/consumer.js';
 import { OFFSET_BEGINNING, OFFSET_END, groupMember } from '../../src/sources/consumer.js';
 import type { Start, StartsOptions } from '../../src/sources/starts.js';
@@ -129,17 +129,20 @@ describe('a remembered position', () => {
   it('before the log is an error, or is moved to one of its ends with exact bounds', async () => {
     const brokers = new Brokers(100);
     brokers.deleteBefore(0, 55);
-    const behind = claim({ frontier: 40, runs: [50, 60, 70, 80] });
+    const [gone, here] = [47, 62].map((offset) => ({ offset, name: '', failed: 2, due: 9 }));
+    const behind = claim({ frontier: 40, runs: [50, 60, 70, 80], retries: [gone, here] as Retry[] });
     const failed = startOf(behind, brokers);
     await expect(failed).rejects.toThrow(OffsetOutOfRangeError);
     await expect(failed).rejects.toMatchObject({ position: { ...at(0), offset: 40 }, low: 55, high: 100 });
     expect(await startOf(behind, brokers, { onOutOfRange: 'earliest' })).toMatchObject({
-      checkpoint: { frontier: 55, runs: [55, 60, 70, 80] },
+      checkpoint: { frontier: 55, runs: [55, 60, 70, 80], retries: [here] },
       fetchFrom: 55,
       chosen: true,
       gaps: [{ ...at(0), from: 40, to: 55 }],
     });
-    expect(await startOf(behind, brokers, { onOutOfRange: 'latest' })).toMatchObject({
+    const latest = await startOf(behind, brokers, { onOutOfRange: 'latest' });
+    expect(latest.checkpoint).not.toHaveProperty('retries');
+    expect(latest).toMatchObject({
       checkpoint: { frontier: 100, runs: [] },
       gaps: [{ ...at(0), from: 40, to: 100 }],
     });

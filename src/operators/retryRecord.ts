@@ -73,7 +73,7 @@ const MAX_NAME = 100;
  * @example
  * ```ts
  * orders$.pipe(
- *   retryRecord((order, { attempt }) => charge(order.value, attempt), {
+ *   retryRecord((order) => charge(order.value), {
  *     attempts: 8,
  *     delayMs: 500,
  *     retryIf: (error) => !(error instanceof RangeError),

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CheckpointBody } from '../../src/offsets/codec.js';
 import { CodecError, decodeCheckpoint, encodeCheckpoint } from '../../src/offsets/codec.js';
+import { roomForCheckpoints } from '../../src/offsets/room.js';
 
 const MAX = Number.MAX_SAFE_INTEGER;
 const offset = fc.oneof(fc.maxSafeNat(), fc.nat(300), fc.integer({ min: MAX - 300, max: MAX }));
@@ -100,6 +101,15 @@ describe('the binary form of a checkpoint', () => {
         expect(length).toBeLessThanOrEqual(33 + 8 * body.runs.length + Buffer.byteLength(body.metadata) + fingerprint + retries);
       }),
     );
+  });
+
+  it('never takes more bytes than room is made for', () => {
+    const many = Array.from({ length: 5_000 }, (_, i) => ({ offset: MAX - i, name: '帳'.repeat(i % 100), failed: MAX, due: MAX }));
+    const bodies = [...fc.sample(checkpoint, 200), { ...example, runs: [], retries: many }];
+    for (const body of bodies) {
+      const { bytes } = roomForCheckpoints([{ topic: 'orders', partition: 0, ...body }]);
+      expect(encodeCheckpoint(body).length).toBeLessThanOrEqual(bytes);
+    }
   });
 
   it('refuses to write what is no checkpoint', () => {

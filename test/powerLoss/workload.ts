@@ -42,6 +42,9 @@ function checkpoint(partition: number, epoch: number, number: number): Checkpoin
     frontier,
     runs,
     metadata: number % 11 === 0 ? 'm'.repeat(3_000) : `n${number}`,
+    ...(number % 5 === 0 && {
+      retries: Array.from({ length: many + 1 }, (_, i) => ({ offset: frontier + 3 * i, name: 'n', failed: i, due: number })),
+    }),
   };
 }
 
