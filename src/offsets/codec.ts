@@ -108,7 +108,7 @@ function readRetries(cursor: Cursor, frontier: number): Retry[] {
     const offset = frontier + cursor.varint();
     if (!Number.isSafeInteger(offset)) throw new CodecError('corrupt', 'a retry is of too high an offset');
     const [failed, due] = [cursor.varint(), cursor.varint()];
-    retries.push({ offset, failed, due, name: cursor.text(cursor.varint()) });
+    retries.push({ offset, name: cursor.text(cursor.varint()), failed, due });
   }
   return retries;
 }

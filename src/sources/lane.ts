@@ -186,7 +186,6 @@ export class PartitionLane implements Lane {
     this.#open.closeThrough(offset);
     const closed = records - this.#open.records;
     if (!this.#released.removeThrough(offset) && closed === 0) return;
-    this.#retries?.removeBelow(offset + 1);
     this.journal.finished(this, closed, bytes - this.#open.bytes);
     this.#checkIdle();
   }
@@ -276,7 +275,7 @@ export class PartitionLane implements Lane {
   }
 
   #retriesFrom(frontier: number): readonly Retry[] | undefined {
-    // Those of records that were not finished, but are gone from the log.
+    // Those of records that were finished together, or are gone from the log.
     this.#retries?.removeBelow(frontier);
     if (this.#retries?.isEmpty === true) this.#retries = undefined;
     return this.#retries?.all();
