@@ -1,5 +1,5 @@
 import type { Observable, ObservableInput, OperatorFunction } from 'rxjs';
-import { EMPTY, NEVER, Subject, concat, count, delay, map, of, range, take, tap, throwError, timer } from 'rxjs';
+import { EMPTY, NEVER, Subject, VirtualTimeScheduler, concat, count, delay, map, of, range, take, tap, throwError, timer } from 'rxjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { OptionError } from '../../src/errors.js';
 import type { Failure } from '../../src/failures.js';
@@ -129,11 +129,11 @@ describe('retryRecord', () => {
     inVirtualTime(({ hot, expectObservable }) => {
       const { work, attempts$ } = failing({ a: 4 });
       const values$ = hot('a-', recordsOf(source().lane()));
-      const attempts = '   p--q----r------s------t';
-      const result = '     -----------------------A';
+      const attempts = '   p--q----r--------s----------t';
+      const result = '     -----------------------------A';
 
       expectObservable(attempts$).toBe(attempts, shown);
-      expectObservable(values$.pipe(retryRecord(work, { ...exactly, delayMs: 2, maxDelayMs: 6 }), values())).toBe(result);
+      expectObservable(values$.pipe(retryRecord(work, { ...exactly, delayMs: 2, maxDelayMs: 10 }), values())).toBe(result);
     }),
   );
 
@@ -405,6 +405,16 @@ describe('retryRecord', () => {
       expect([lane.records, kafka.checkpointer.shut]).toEqual([1, false]);
     }),
   );
+
+  it('leaves no timer behind, on the scheduler that it is given', () => {
+    const scheduler = new VirtualTimeScheduler();
+    const waiting = of(recordAt(source().lane(), 0, 'a'))
+      .pipe(retryRecord(() => throwError(() => new Error('as planned')), { scheduler }))
+      .subscribe({ error: expect.unreachable });
+    expect(scheduler.actions).toHaveLength(1);
+    waiting.unsubscribe();
+    expect(scheduler.actions).toHaveLength(0);
+  });
 
   it(
     'starts afresh with every subscription',

@@ -498,7 +498,6 @@ export class Session implements Client {
     const unfinished = lanes.reduce((sum, { records }) => sum + records, 0);
     for (const lane of lanes) this.#lanes.delete(lane);
     this.#fence(lanes);
-    this.#checkpointer.letGo();
     this.#options.emit({ type, group: this.#options.group, partitions: lanes.map(bare), unfinished });
   }
 
