@@ -57,10 +57,10 @@ const MAX_NAME = 100;
  * count from one again.
  *
  * ```text
- * records   --a--b--c------------|     a and b have the same key; a fails twice
- *           retryRecord(work)
- * attempts  --1--1---2-----3-----      of a, c, a, a; then b's
- * result    -----C---------AB----|
+ * records   --a--b--c--------|       a and b have the same key; a fails twice
+ *           retryRecord(work, { delayMs: 4, jitter: 0 })
+ * attempts  --a----ac-------ab       each takes a frame
+ * result    ---------C-------A(B|)
  * ```
  *
  * When the last attempt has failed, the error ends the stream, unless there is an `onError`: `deadLetter` writes how many attempts were made.
