@@ -59,7 +59,7 @@ const MAX_NAME = 100;
  * ```text
  * records   --a--b--c--------|       a and b have the same key; a fails twice
  *           retryRecord(work, { delayMs: 4, jitter: 0 })
- * attempts  --a----ac-------ab       each takes a frame
+ * attempts  --1----2c-------3b       1, 2 and 3 are those of a; each takes a frame
  * result    ---------C-------A(B|)
  * ```
  *
