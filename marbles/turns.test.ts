@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PartitionLane } from '../src/sources/lane.js';
+import { source } from './support/source.js';
 import type { Turn } from '../src/turns.js';
 import { Turns } from '../src/turns.js';
-import { source } from './support/source.js';
 import type { Numbered } from './support/workshop.js';
 import { Workshop, keyed, lanes } from './support/workshop.js';
 

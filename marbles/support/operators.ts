@@ -1,7 +1,6 @@
 import type { OperatorFunction } from 'rxjs';
-import { delay, map, of, pipe } from 'rxjs';
+import { delay, map, of, pipe, throwError } from 'rxjs';
 import { expect } from 'vitest';
-import type { Failure } from '../../src/failures.js';
 import { Kafka } from '../../src/kafka.js';
 import { batch } from '../../src/operators/batch.js';
 import { commit } from '../../src/operators/commit.js';
@@ -11,8 +10,8 @@ import { filterValue } from '../../src/operators/filterValue.js';
 import { gate } from '../../src/operators/gate.js';
 import { mapValue } from '../../src/operators/mapValue.js';
 import { processRecord } from '../../src/operators/processRecord.js';
-import { release } from '../../src/operators/release.js';
 import { retryRecord } from '../../src/operators/retryRecord.js';
+import { release } from '../../src/operators/release.js';
 import type { Positioned } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
 import type { PublishOutcome } from '../../src/sinks/dispatcher.js';
@@ -53,7 +52,6 @@ export const operators: readonly OperatorRow[] = [
   },
   { name: 'processRecord', passing: (called) => processRecord(({ value }) => of(called(value))) },
   { name: 'processRecord, by promises', ms: 2, passing: (called) => processRecord(({ value }) => later(2, { value: called(value) })) },
-  { name: 'retryRecord', passing: (called) => retryRecord(({ value }) => of(called(value)), { retryIf: () => false }) },
   { name: 'batch', takesNoFunction: true, passing: () => batch({ maxRecords: 1 }) },
   { name: 'batch, by time', ms: 2, takesNoFunction: true, passing: () => batch({ maxMs: 2 }) },
   { name: 'gate', takesNoFunction: true, passing: () => gate(of(true)) },
@@ -64,6 +62,19 @@ export const operators: readonly OperatorRow[] = [
     ms: 2,
     finishes: true,
     passing: (called) => commit({ emit: 'durable', metadata: ({ value }) => String(called(value)) }),
+  },
+  { name: 'retryRecord', passing: (called) => retryRecord(({ value }) => of(called(value)), { attempts: 1 }) },
+  {
+    name: 'retryRecord, at the second attempt',
+    ms: 2,
+    passing: (called) =>
+      retryRecord(
+        ({ value }, { attempt }) => {
+          const result = called(value);
+          return attempt === 1 ? throwError(() => new RangeError('not yet')) : of(result);
+        },
+        { attempts: 2, delayMs: 2, jitter: 0, retryIf: (error) => error instanceof RangeError },
+      ),
   },
   { name: 'deadLetter', passing: (called) => pipe(map(failed), deadLetter(map(calling(called)))) },
   { name: 'deadLetter, into a slow sink', ms: 2, passing: (called) => pipe(map(failed), deadLetter(pipe(map(calling(called)), delay(2)))) },
@@ -113,7 +124,7 @@ function asCause(cause: Error): unknown {
   return expect.objectContaining({ cause });
 }
 
-function failed<R extends Positioned>(record: R): Failure<R> {
+function failed<R>(record: R): { readonly record: R; readonly error: Error; readonly attempts: number } {
   return { record, error: new Error('declined'), attempts: 1 };
 }
 
