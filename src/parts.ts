@@ -107,8 +107,8 @@ class Part implements Lane {
     this.#parts.lane.metadata = metadata;
   }
 
-  finish(): void {
-    this.#close({ released: false });
+  finish(): boolean {
+    return this.#close({ released: false });
   }
 
   finishThrough(offset: number): void {
@@ -141,9 +141,10 @@ class Part implements Lane {
     return `Lane(${this.topic}/${this.partition}, epoch ${this.epoch})`;
   }
 
-  #close(how: { released: boolean }): void {
-    if (this.#closed) return;
+  #close(how: { released: boolean }): boolean {
+    if (this.#closed) return false;
     this.#closed = true;
     this.#parts.close(how);
+    return true;
   }
 }

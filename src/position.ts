@@ -78,8 +78,8 @@ export interface Lane extends TopicPartition {
   readonly durable: number;
   /** Kept with the next checkpoint of this partition. */
   metadata: string;
-  /** The record is finished, and is to be remembered. Saying so twice, or after the lane was closed, changes nothing. */
-  finish(offset: number): void;
+  /** The record is finished, and is to be remembered. Saying so twice, or after the lane was closed, changes nothing: then it answers false. */
+  finish(offset: number): boolean;
   /** Every record up to and including `offset` is finished, and is to be remembered; also those that were released. */
   finishThrough(offset: number): void;
   /** The record is finished, and is not to be remembered. */
@@ -120,6 +120,12 @@ export interface Journal {
   stage<T extends Positioned | readonly Positioned[]>(value: T, apply: ApplyState<T>): void;
   /** An operator that finishes records says that it is there; the returned function says that it will finish no more. */
   attach(operator: 'commit' | 'release', pace?: Pace): () => void;
+  /**
+   * From now on the group's offsets are committed through this, in the order of each partition: a record that is finished ahead of others stays
+   * open until they are finished as well.
+   * @throws {OptionError} if that cannot be: the offsets are kept elsewhere, or are committed through something else already.
+   */
+  commitThrough(transaction: GroupTransaction): void;
   /** An operator that keeps records back says that it is there; the returned function says that it keeps no more. */
   addKeeper(keeper: Keeper): () => void;
   /** To be said when a record was kept. If the source can emit nothing more, and all that is out is kept, every keeper is asked to let go. */
@@ -140,4 +146,21 @@ export interface Keeper {
 export interface Pace {
   readonly everyMs: number;
   readonly everyRecords: number;
+}
+
+/** Commits a group's offsets together with what was made of the records below them, all or none. */
+export interface GroupTransaction {
+  /** Resolves when it is done. Rejects when nothing of it is; with an error that is `retriable` it may be asked to do the same again. */
+  commit(positions: readonly Position[], member: TransactionMember): Promise<void>;
+}
+
+/** The member of a group for which a transaction commits. */
+export interface TransactionMember {
+  /**
+   * Lets `add` put the member's offsets into a transaction; `consumer` is the client's own handle. Rejects if the member gave partitions back
+   * meanwhile: the group may have taken the offsets for those of its next generation, and they must not be committed.
+   */
+  addOffsets(add: (consumer: object) => Promise<void>): Promise<void>;
+  /** What the group has committed, once no transaction is under way that could change it; partitions of which it has nothing are left out. */
+  committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]>;
 }

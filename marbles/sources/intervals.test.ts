@@ -34,6 +34,7 @@ describe('Intervals', () => {
           intervals.add(from, to);
           for (const offset of offsetsIn([from, to])) model.add(offset);
           expect(intervals.flat).toEqual(stretchesOf(model));
+          for (let number = -1; number <= 75; number += 1) expect(intervals.has(number)).toBe(model.has(number));
         }
         expect(intervals.isEmpty).toBe(model.size === 0);
         expect(intervals.end).toBe(model.size === 0 ? -Infinity : Math.max(...model) + 1);

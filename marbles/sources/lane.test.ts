@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { Retry } from '../../src/position.js';
@@ -77,6 +78,75 @@ describe('PartitionLane', () => {
     lane.finishThrough(9);
     expect(owner.told).toEqual({ finished: 1, released: 0, noted: 0, bytes: 10, late: 0 });
     expect(lane.checkpoint()).toMatchObject({ frontier: 1, runs: [] });
+  });
+
+  it('in order, finishes a record when all before it are finished', () => {
+    const owner = { ...ledger(), inOrder: true };
+    const lane = laneFrom({}, owner);
+    for (const offset of [0, 1, 5, 6]) lane.open(offset, 10);
+    expect([lane.finish(5), lane.finish(1)]).toEqual([true, true]);
+    expect([lane.records, owner.told.finished]).toEqual([4, 0]);
+    expect(lane.checkpoint()).toMatchObject({ frontier: 0, runs: [2, 5] });
+
+    expect(lane.finish(0)).toBe(true);
+    expect([lane.records, owner.told]).toEqual([1, { finished: 3, released: 0, noted: 0, bytes: 30, late: 0 }]);
+    expect(lane.checkpoint()).toMatchObject({ frontier: 6, runs: [] });
+    lane.finish(6);
+    expect([lane.records, owner.told.finished]).toEqual([0, 4]);
+  });
+
+  it('says whether a record was open until now, in order or not', () => {
+    for (const inOrder of [false, true]) {
+      const lane = laneFrom({}, { ...ledger(), inOrder });
+      lane.open(0, 1);
+      lane.open(1, 1);
+      expect([lane.finish(1), lane.finish(1), lane.finish(0), lane.finish(0), lane.finish(1), lane.finish(2)]).toEqual([
+        ...[true, false, true],
+        ...[false, false, false],
+      ]);
+      lane.open(2, 1);
+      lane.fence();
+      expect(lane.finish(2)).toBe(false);
+    }
+  });
+
+  it('in order, keeps a released record open, and with it all that is after it', () => {
+    const owner = { ...ledger(), inOrder: true };
+    const lane = laneFrom({}, owner);
+    for (const offset of [0, 1, 2]) lane.open(offset, 1);
+    lane.release(1);
+    lane.finish(2);
+    lane.finish(0);
+    expect(lane.checkpoint()).toMatchObject({ frontier: 1, runs: [] });
+    expect([lane.oldest, lane.records]).toEqual([1, 2]);
+    lane.finish(1);
+    expect(lane.checkpoint()).toMatchObject({ frontier: 3, runs: [] });
+  });
+
+  it('in order, has the frontier of a plain set of offsets and nothing finished beyond it, whatever order they are finished in', () => {
+    const steps = fc.array(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.nat(40), fc.boolean()), { maxLength: 200 });
+    fc.assert(
+      fc.property(steps, (walk) => {
+        const owner = { ...ledger(), inOrder: true };
+        const lane = laneFrom({}, owner);
+        const emitted: number[] = [];
+        const finished = new Set<number>();
+        for (const [step, which, opens] of walk) {
+          if (opens) {
+            lane.open(lane.top + step - 1, 1);
+            emitted.push(lane.top - 1);
+          } else if (emitted.length > 0) {
+            const offset = emitted[which % emitted.length] as number;
+            expect(lane.finish(offset)).toBe(!finished.has(offset));
+            finished.add(offset);
+          }
+          const oldest = emitted.find((offset) => !finished.has(offset)) ?? lane.top;
+          expect(lane.checkpoint().frontier).toBe(oldest);
+          expect(owner.told.finished).toBe(emitted.filter((offset) => offset < oldest).length);
+          expect(lane.records).toBe(emitted.filter((offset) => offset >= oldest).length);
+        }
+      }),
+    );
   });
 
   it('lets a released record come again, whatever is finished around it', () => {

@@ -5,6 +5,7 @@ import { PartitionLane } from '../../src/sources/lane.js';
 /** What a lane has told its owner. */
 export interface Ledger extends LaneOwner {
   committing: boolean;
+  inOrder: boolean;
   told: { finished: number; released: number; noted: number; bytes: number; late: number };
 }
 
@@ -12,6 +13,8 @@ export function ledger(committing = true): Ledger {
   const told = { finished: 0, released: 0, noted: 0, bytes: 0, late: 0 };
   return {
     committing,
+    inOrder: false,
+    commitThrough: () => undefined,
     told,
     ticket: 0,
     durable$: NEVER,

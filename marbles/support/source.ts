@@ -69,6 +69,7 @@ export function source({ write = () => EMPTY, maxRecords = 100, maxBytes = Infin
       });
       return concat(from(write(checkpoints, apply)), done$);
     },
+    commitThrough: () => undefined,
     onFailure: (error) => failures.push(error),
     onRefused: (lanes) => refused.push(...lanes),
     onLate: (lane) => late.push(lane),

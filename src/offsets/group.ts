@@ -1,6 +1,6 @@
-import { BrokerError, OptionError, StoreFailedError } from '../errors.js';
+import { BrokerError, KafkaRxError, OptionError, StoreFailedError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
-import type { TopicPartition } from '../position.js';
+import type { GroupTransaction, Position, TopicPartition } from '../position.js';
 import type { StateReader } from '../state.js';
 import { assertForward } from './forward.js';
 import type { ApplyWrite, Checkpoint, Claim, GroupCommits, OffsetStore } from './store.js';
@@ -81,6 +81,10 @@ class GroupOffsets implements OffsetStore {
     return this.close();
   }
 
+  report(message: string): void {
+    this.#kafka.emit({ type: 'notice', message });
+  }
+
   get closed(): boolean {
     return this.#closing !== undefined;
   }
@@ -103,6 +107,7 @@ class MemberOffsets implements OffsetStore {
   readonly #member: GroupCommits;
   /** What this member has claimed and written, with its group. */
   readonly #known = new Map<string, { readonly group: string; readonly checkpoint: Checkpoint }>();
+  #transaction: GroupTransaction | undefined;
 
   constructor(store: GroupOffsets, member: GroupCommits) {
     this.#store = store;
@@ -111,7 +116,7 @@ class MemberOffsets implements OffsetStore {
 
   async claim(group: string, partitions: readonly TopicPartition[]): Promise<readonly Claim[]> {
     this.#assertOpen();
-    const committed = await this.#member.committed(partitions);
+    const committed = await this.#committed(group, partitions);
     return partitions.map(({ topic, partition }) => {
       const epoch = this.#store.nextEpoch(keyOf(group, { topic, partition }));
       const found = committed.find((position) => position.topic === topic && position.partition === partition);
@@ -125,6 +130,13 @@ class MemberOffsets implements OffsetStore {
     this.#assertOpen();
     if (apply !== undefined) return this.#store.state();
     return this.#put(group, checkpoints, 'forward');
+  }
+
+  commitThrough(transaction: GroupTransaction): void {
+    if (this.#transaction !== undefined && this.#transaction !== transaction) {
+      throw new OptionError('toTransaction: a record can be in one transaction only: put one toTransaction() below each source.');
+    }
+    this.#transaction = transaction;
   }
 
   async reset(group: string, checkpoints: readonly Checkpoint[]): Promise<readonly Checkpoint[]> {
@@ -150,6 +162,21 @@ class MemberOffsets implements OffsetStore {
     return this.close();
   }
 
+  /** It may take as long as a transaction of the last owner that has yet to end. */
+  async #committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly Position[]> {
+    for (;;) {
+      try {
+        return await this.#member.committed(partitions);
+      } catch (error) {
+        if (!(error instanceof BrokerError && error.retriable)) throw error;
+        this.#store.report(
+          `the group ${group} does not say yet where partitions start, for a transaction may be under way: ${error.message}.`,
+        );
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
+    }
+  }
+
   async #put(group: string, checkpoints: readonly Checkpoint[], direction: 'forward' | 'anywhere'): Promise<readonly Checkpoint[]> {
     const refused: Checkpoint[] = [];
     const moved = new Map<string, Checkpoint>();
@@ -164,9 +191,29 @@ class MemberOffsets implements OffsetStore {
       // Also an offset of 0 that was never committed: without it the group would begin where its policy says.
       if (checkpoint.frontier !== before) moved.set(key, checkpoint);
     }
-    if (moved.size > 0 && !(await this.#commit([...moved.values()]))) return checkpoints;
+    if (direction === 'forward' && this.#transaction !== undefined) {
+      for (const lost of await this.#commitThrough(this.#transaction, group, [...moved.values()])) {
+        refused.push(lost);
+        moved.delete(keyOf(group, lost));
+      }
+    } else if (moved.size > 0 && !(await this.#commit([...moved.values()]))) return checkpoints;
     for (const checkpoint of moved.values()) this.#remember(group, checkpoint);
     return refused;
+  }
+
+  /** Answers those that are not the member's any more. After what passes it does the same again, with those that still are. */
+  async #commitThrough(transaction: GroupTransaction, group: string, checkpoints: readonly Checkpoint[]): Promise<readonly Checkpoint[]> {
+    for (;;) {
+      const ours = checkpoints.filter((one) => this.#member.owns(one) && this.#store.isCurrent(keyOf(group, one), one.epoch));
+      try {
+        if (ours.length > 0) await transaction.commit(ours.map(positionOf), this.#member);
+        return checkpoints.filter((one) => !ours.includes(one));
+      } catch (error) {
+        if (error instanceof BrokerError && FENCED.has(error.kafkaCode)) return checkpoints;
+        if (!(error instanceof KafkaRxError && error.retriable)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
+    }
   }
 
   #remember(group: string, checkpoint: Checkpoint): void {
@@ -178,7 +225,7 @@ class MemberOffsets implements OffsetStore {
   async #commit(checkpoints: readonly Checkpoint[]): Promise<boolean> {
     for (let tries = 1; ; tries += 1) {
       try {
-        await this.#member.commit(checkpoints.map(({ topic, partition, frontier }) => ({ topic, partition, offset: frontier })));
+        await this.#member.commit(checkpoints.map(positionOf));
         return true;
       } catch (error) {
         const code = error instanceof BrokerError ? error.kafkaCode : 0;
@@ -192,6 +239,10 @@ class MemberOffsets implements OffsetStore {
   #assertOpen(): void {
     if (this.#store.closed) throw new StoreFailedError('the offset store of the group was closed.');
   }
+}
+
+function positionOf({ topic, partition, frontier }: Checkpoint): Position {
+  return { topic, partition, offset: frontier };
 }
 
 function keyOf(group: string, { topic, partition }: TopicPartition): string {

@@ -1,5 +1,5 @@
 import type { ObservableInput } from 'rxjs';
-import type { Position, Retry, TopicPartition } from '../position.js';
+import type { GroupTransaction, Position, Retry, TopicPartition, TransactionMember } from '../position.js';
 import type { StateKey, StateReader, StateTransaction } from '../state.js';
 
 /**
@@ -42,11 +42,11 @@ export interface Claim extends TopicPartition {
 }
 
 /** What a store that keeps offsets in the group itself asks of the group's member. */
-export interface GroupCommits {
+export interface GroupCommits extends TransactionMember {
   /** Rejects if the group does not take them. */
   commit(positions: readonly Position[]): Promise<void>;
-  /** What the group has committed; partitions of which it has nothing are left out. */
-  committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]>;
+  /** Whether the partition is the member's. */
+  owns(partition: TopicPartition): boolean;
 }
 
 /**
@@ -84,6 +84,12 @@ export interface OffsetStore {
 
   /** For a store that keeps offsets in the group itself: the store as one member of it sees it. `kafka` is the one that the source was opened with. */
   forMember?(member: GroupCommits, kafka: object): OffsetStore;
+
+  /**
+   * For a store that keeps offsets in the group itself, as one member sees it: writes go through the transaction from now on.
+   * @throws {OptionError} if they go through another one.
+   */
+  commitThrough?(transaction: GroupTransaction): void;
 
   /** Waits for the write in flight and lets go of the store. Calling it again gives the same promise. */
   close(): Promise<void>;

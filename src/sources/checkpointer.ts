@@ -2,7 +2,7 @@ import type { Observable, ObservableInput, SchedulerLike, Subscription } from 'r
 import { BehaviorSubject, EMPTY, asyncScheduler, catchError, defer, ignoreElements, takeWhile, tap } from 'rxjs';
 import type { ApplyWrite, Checkpoint } from '../offsets/store.js';
 import { timerMs } from '../options.js';
-import type { Keeper, Pace, Positioned } from '../position.js';
+import type { GroupTransaction, Keeper, Pace, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 import type { ApplyState } from '../state.js';
 import type { Demand } from './demand.js';
@@ -15,6 +15,8 @@ export interface CheckpointerOptions {
   readonly demand: Demand;
   /** Remembers checkpoints; emits those that were refused because a newer epoch exists. */
   readonly write: (checkpoints: readonly Checkpoint[], apply: ApplyWrite | undefined) => ObservableInput<readonly Checkpoint[]>;
+  /** From now on the store commits through this, if it can. */
+  readonly commitThrough: (transaction: GroupTransaction) => void;
   /** A write failed: what it was to remember may or may not be on disk. Nothing is written after it. */
   readonly onFailure: (error: unknown) => void;
   /** These lanes were taken over by a newer epoch. */
@@ -56,6 +58,7 @@ export class Checkpointer implements LaneOwner {
   #attached = 0;
   #everAttached = false;
   #committing = false;
+  #inOrder = false;
   #pace: Pace = { everyMs: 0, everyRecords: Infinity };
   #timer: Subscription | undefined;
   #rest: Subscription | undefined;
@@ -75,6 +78,15 @@ export class Checkpointer implements LaneOwner {
 
   get committing(): boolean {
     return this.#committing;
+  }
+
+  get inOrder(): boolean {
+    return this.#inOrder;
+  }
+
+  commitThrough(transaction: GroupTransaction): void {
+    this.#options.commitThrough(transaction);
+    this.#inOrder = true;
   }
 
   /** Whether operators that finish records are there: `'none'` before the first record has reached one, `'gone'` when all have left. */

@@ -51,9 +51,15 @@ export interface GroupMember {
   resume(partitions: readonly TopicPartition[]): void;
   /** Commits offsets to the group. Rejects if the group does not take them, as from a member that it has put out. */
   commit(positions: readonly Position[]): ObservableInput<void>;
+  /** Whether the partition is assigned to it, and it is not leaving. */
+  owns(partition: TopicPartition): boolean;
+  /** As {@link TransactionMember} has it. */
+  addOffsets(add: (consumer: object) => Promise<void>): Promise<void>;
+  /** Whether it sees what transactions have committed, and no more. */
+  readonly readsCommitted: boolean;
   /** Whether the group has yet to answer a commit: its answers come with reads. */
   readonly committing: boolean;
-  /** What the group has committed of these partitions; those of which it has nothing are left out. */
+  /** What the group has committed of these partitions, once no transaction is under way that could change it; those of which it has nothing are left out. */
   committed(partitions: readonly TopicPartition[]): ObservableInput<readonly Position[]>;
   /** The topics that were named and do not exist. */
   missing(): ObservableInput<readonly string[]>;
@@ -80,6 +86,11 @@ const ASSIGN_PARTITIONS = -175;
 const REVOKE_PARTITIONS = -174;
 /** The topic is not there, or not any more. */
 export const UNKNOWN_TOPIC_OR_PARTITION = 3;
+/** A transaction that has yet to end holds an offset of the partition. The client asks again for as long as it may, and is then out of time. */
+const UNSTABLE_OFFSET_COMMIT = 88;
+const UNSTABLE_OFFSETS = /unstable offsets/i;
+const TIMED_OUT = -185;
+const REBALANCE_IN_PROGRESS = 27;
 /** Each question that wakes a broker's thread holds one of the pool; there are few brokers. */
 const MAX_WAKES = 4;
 /** A query holds a thread of the pool until it is answered. */
@@ -110,14 +121,20 @@ class RdkafkaMember implements GroupMember {
   #lastAnswer: 'not yet' | 'due' | 'given' = 'not yet';
   /** Commits that the group has not answered yet, in their order. */
   readonly #commits: ((error: RdkafkaError | undefined) => void)[] = [];
+  /** How often partitions were given back. */
+  #givenBack = 0;
+  /** Offsets on their way into a transaction: its client looks into this one's memory meanwhile. */
+  #adding: Promise<unknown> = Promise.resolve();
   #connected = false;
   #connecting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  readonly readsCommitted: boolean;
   readonly reader: Reader;
 
   constructor(kafka: Kafka, options: GroupMemberOptions, listener: RebalanceListener) {
     this.#kafka = kafka;
     this.#options = options;
+    this.readsCommitted = isolationLevel(kafka, options) === 'read_committed';
     this.#consumer = createConsumer(kafka, options, (error, partitions) => {
       this.#rebalance(listener, error, partitions);
     });
@@ -175,6 +192,7 @@ class RdkafkaMember implements GroupMember {
   unassign(partitions: readonly TopicPartition[]): void {
     if (this.#question === undefined) return;
     this.#question = undefined;
+    this.#givenBack += 1;
     const ours = partitions.filter((partition) => this.#assigned.delete(nameOf(partition))).map(bare);
     // A partition that was paused would still be paused when it comes back.
     this.#consumer.resume(ours);
@@ -222,12 +240,51 @@ class RdkafkaMember implements GroupMember {
     });
   }
 
-  committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]> {
+  owns(partition: TopicPartition): boolean {
+    return this.#closing === undefined && this.#assigned.has(nameOf(partition));
+  }
+
+  /**
+   * The offsets carry the member's id and generation, by which the group knows a member that it has put out. Of one that was, librdkafka forgets
+   * the id, or the generation, and joins again only when its partitions are given back; so nothing that is added before is taken for another's.
+   */
+  async addOffsets(add: (consumer: object) => Promise<void>): Promise<void> {
+    const { group } = this.#options;
+    if (this.#closing !== undefined) throw new BrokerError(`the member of group ${group} is leaving`, { kafkaCode: REBALANCE_IN_PROGRESS });
+    const before = this.#givenBack;
+    const adding = add(this.#consumer);
+    this.#adding = adding.catch(() => undefined);
+    await adding;
+    if (before !== this.#givenBack) {
+      throw new BrokerError(`group ${group} has taken partitions away meanwhile`, { kafkaCode: REBALANCE_IN_PROGRESS, retriable: true });
+    }
+  }
+
+  async committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]> {
+    // A client that closes has no answer any more.
+    if (this.#closing !== undefined) throw this.#unknownCommitted({ code: -1, message: 'the member is leaving' });
+    const found: readonly (Error | Partial<Position>)[] = await this.#committed(partitions);
+    // What failed for a partition alone stands in place of its answer: that is not the same as nothing.
+    const failed = found.find((one) => one instanceof Error);
+    if (failed !== undefined) {
+      throw this.#unknownCommitted({ code: UNSTABLE_OFFSETS.test(failed.message) ? UNSTABLE_OFFSET_COMMIT : -1, message: failed.message });
+    }
+    return (found as readonly Position[]).filter(({ offset = -1 }: Partial<Position>) => offset >= 0);
+  }
+
+  #committed(partitions: readonly TopicPartition[]): Promise<readonly (TopicPartition | Error)[]> {
     return new Promise((resolve, reject) => {
       this.#consumer.committed(partitions.map(bare), QUERY_TIMEOUT_MS, (error, offsets) => {
-        if (error as unknown) reject(brokerError(`could not look up what group ${this.#options.group} has committed`, error));
-        else resolve(offsets.filter((found): found is Position => 'offset' in found && found.offset >= 0));
+        if (error as unknown) reject(this.#unknownCommitted(error));
+        else resolve(offsets);
       });
+    });
+  }
+
+  #unknownCommitted({ code, message }: RdkafkaError): BrokerError {
+    return new BrokerError(`could not look up what group ${this.#options.group} has committed: ${message} (code ${code})`, {
+      kafkaCode: code,
+      retriable: code === TIMED_OUT || code === UNSTABLE_OFFSET_COMMIT,
     });
   }
 
@@ -283,6 +340,7 @@ class RdkafkaMember implements GroupMember {
     // A client that is still connecting cannot be let go before that ends.
     await this.#connecting?.catch(() => undefined);
     if (!this.#connected) return;
+    await this.#adding;
     await this.#unsubscribe();
     this.#lastAnswer = 'due';
     await new Promise<void>((resolve) => {
@@ -402,8 +460,8 @@ function createConsumer(
     'queued.max.messages.kbytes': Math.max(1, Math.ceil(options.fetchBufferBytes / 1_000)),
     // One response must not be larger than the buffer; the client insists on room for a message.
     'fetch.max.bytes': Math.max(options.fetchBufferBytes, Number(chosen['message.max.bytes'] ?? 1_000_000)),
-    'isolation.level': options.readCommitted ? 'read_committed' : 'read_uncommitted',
     ...chosen,
+    'isolation.level': isolationLevel(kafka, options),
     'group.id': options.group,
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,
@@ -418,6 +476,11 @@ function createConsumer(
   } catch (cause) {
     throw refused(cause as Error);
   }
+}
+
+/** What the settings say goes before the option. */
+function isolationLevel(kafka: Kafka, { properties, readCommitted }: GroupMemberOptions): string {
+  return String({ ...kafka.properties, ...properties }['isolation.level'] ?? (readCommitted ? 'read_committed' : 'read_uncommitted'));
 }
 
 function toSubscription(topic: string | RegExp): string {

@@ -16,6 +16,19 @@ export class Intervals {
     return this.#ends;
   }
 
+  has(number: number): boolean {
+    const ends = this.#ends;
+    let below = 0;
+    let above = ends.length;
+    // How many ends are not above it: an odd number, if it is in a stretch.
+    while (below < above) {
+      const middle = (below + above) >> 1;
+      if ((ends[middle] as number) <= number) below = middle + 1;
+      else above = middle;
+    }
+    return below % 2 === 1;
+  }
+
   /** Removes everything up to and including `last`; says whether there was something. */
   removeThrough(last: number): boolean {
     const ends = this.#ends;

@@ -8,6 +8,8 @@ import { RetryTable } from './retryTable.js';
 export interface LaneOwner extends Journal {
   /** Whether a `commit()` has been seen: without one nothing has to be remembered. */
   readonly committing: boolean;
+  /** Whether records are finished in the order of their partition: one that is ahead of others stays open until they are finished. */
+  readonly inOrder: boolean;
   /** Records of the lane are finished and are to be remembered. */
   finished(lane: PartitionLane, records: number, bytes: number): void;
   /** Records of the lane are finished and are not to be remembered. */
@@ -57,6 +59,8 @@ export class PartitionLane implements Lane {
   #live = true;
   readonly #open: OpenOffsets;
   readonly #released = new Intervals();
+  /** What is finished, and open all the same, for it is ahead of others. */
+  readonly #ahead = new Intervals();
   /** What an earlier epoch finished beyond the frontier, flat. */
   readonly #restored: readonly number[];
   #restoredAt = 0;
@@ -165,16 +169,18 @@ export class PartitionLane implements Lane {
     this.#samples.push(fingerprint);
   }
 
-  finish(offset: number): void {
+  finish(offset: number): boolean {
     if (!this.#live) {
       this.journal.late(this);
-      return;
+      return false;
     }
+    if (this.journal.inOrder) return this.#finishInOrder(offset);
     const bytes = this.#open.close(offset);
-    if (bytes < 0) return;
+    if (bytes < 0) return false;
     this.#retries?.remove(offset);
     this.journal.finished(this, 1, bytes);
     this.#checkIdle();
+    return true;
   }
 
   finishThrough(offset: number): void {
@@ -195,6 +201,8 @@ export class PartitionLane implements Lane {
       this.journal.late(this);
       return;
     }
+    // It comes again, and so does all that is after it: what is in order cannot be remembered beyond it.
+    if (this.journal.inOrder) return;
     const bytes = this.#open.close(offset);
     if (bytes < 0) return;
     // Where no commit() stands, nothing needs to be told apart: one stretch grows, instead of one per record that a filter dropped between.
@@ -279,6 +287,23 @@ export class PartitionLane implements Lane {
     this.#retries?.removeBelow(frontier);
     if (this.#retries?.isEmpty === true) this.#retries = undefined;
     return this.#retries?.all();
+  }
+
+  #finishInOrder(offset: number): boolean {
+    if (!this.#open.has(offset) || this.#ahead.has(offset)) return false;
+    this.#ahead.add(offset, offset + 1);
+    let records = 0;
+    let bytes = 0;
+    for (let first = this.#open.first; this.#ahead.has(first); first = this.#open.first) {
+      bytes += this.#open.close(first);
+      this.#retries?.remove(first);
+      records += 1;
+    }
+    if (records === 0) return true;
+    this.#ahead.removeThrough(this.#open.first - 1);
+    this.journal.finished(this, records, bytes);
+    this.#checkIdle();
+    return true;
   }
 
   #fingerprintBelow(frontier: number): Fingerprint | undefined {

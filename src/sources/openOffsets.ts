@@ -78,6 +78,11 @@ export class OpenOffsets {
     return mark - 1;
   }
 
+  has(offset: number): boolean {
+    if (offset >= this.#top) return false;
+    return offset >= this.#base ? this.#ring[offset & this.#mask] !== 0 : this.#stragglers.has(offset);
+  }
+
   /** The bytes of the record that is open at `offset`, or 0 if none is. */
   bytesAt(offset: number): number {
     if (offset >= this.#top) return 0;

@@ -26,11 +26,11 @@ import {
   take,
   tap,
 } from 'rxjs';
-import { BrokerError, FencedError, StalledError } from '../errors.js';
+import { BrokerError, FencedError, OptionError, StalledError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
 import type { Client } from '../kafka.js';
 import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from '../offsets/store.js';
-import type { Gap, StaleState, TopicPartition } from '../position.js';
+import type { Gap, GroupTransaction, StaleState, TopicPartition } from '../position.js';
 import { bare, nameOf } from '../position.js';
 import type { KafkaRecord } from '../record.js';
 import { Checkpointer } from './checkpointer.js';
@@ -135,6 +135,9 @@ export class Session implements Client {
     this.#checkpointer = new Checkpointer({
       demand: this.#demand,
       write: (checkpoints, apply) => this.#write(checkpoints, apply),
+      commitThrough: (transaction) => {
+        this.#commitThrough(transaction);
+      },
       onFailure: (error) => {
         this.#fail(error);
       },
@@ -319,6 +322,21 @@ export class Session implements Client {
         },
       }),
     );
+  }
+
+  #commitThrough(transaction: GroupTransaction): void {
+    if (this.#offsets.commitThrough === undefined) {
+      throw new OptionError(
+        `toTransaction: the offsets of group ${this.#options.group} are not kept in Kafka, and only those can be in one transaction with records: ` +
+          'open the source with groupOffsets(kafka), or write with toTopic() and commit().',
+      );
+    }
+    if (!this.#member.readsCommitted) {
+      throw new OptionError(
+        'toTransaction: a source that reads what is not committed could start before the end of a transaction that is under way: leave its `readCommitted` true.',
+      );
+    }
+    this.#offsets.commitThrough(transaction);
   }
 
   #assign(partitions: readonly TopicPartition[]): Observable<never> {

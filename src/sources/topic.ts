@@ -88,6 +88,8 @@ export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegE
 function inPromises(member: GroupMember): GroupCommits {
   return {
     commit: (positions) => lastValueFrom(from(member.commit(positions)), { defaultValue: undefined }),
+    owns: (partition) => member.owns(partition),
+    addOffsets: (add) => member.addOffsets(add),
     committed: (partitions) => lastValueFrom(from(member.committed(partitions)), { defaultValue: [] }),
   };
 }

@@ -212,6 +212,16 @@ export class FakeMember implements GroupMember {
     this.#wake();
   }
 
+  readonly readsCommitted = true;
+
+  owns({ partition }: TopicPartition): boolean {
+    return !this.closed && this.#fetching.has(partition);
+  }
+
+  addOffsets(add: (consumer: object) => Promise<void>): Promise<void> {
+    return add(this);
+  }
+
   get committing(): boolean {
     return this.#commits.length > 0;
   }

@@ -82,6 +82,8 @@ function coordinator(): GroupCommits {
       for (const position of positions) offsets.set(place(position), position);
       return Promise.resolve();
     },
+    owns: () => true,
+    addOffsets: (add) => add({}),
     committed: (partitions) => Promise.resolve(partitions.map((at) => offsets.get(place(at))).filter((position) => position !== undefined)),
   };
 }
