@@ -41,7 +41,7 @@ module.exports = {
     only('who-knows-node-rdkafka', 'node-rdkafka', [
       '^src/(rdkafka|addon)\\.ts$',
       '^src/sources/(consumer|reader)\\.ts$',
-      '^src/sinks/producer\\.ts$',
+      '^src/sinks/(producer|transactionalProducer)\\.ts$',
       '^src/testing/embedded\\.ts$',
     ]),
     only('who-knows-lmdb', 'lmdb', ['^src/offsets/environment\\.ts$']),

@@ -38,6 +38,8 @@ export type { PublishOutcome } from './sinks/dispatcher.js';
 export type { Backlog } from './sinks/spill.js';
 export { toTopic } from './sinks/toTopic.js';
 export type { Outgoings, ToTopicOptions } from './sinks/toTopic.js';
+export { toTransaction } from './sinks/toTransaction.js';
+export type { ToTransactionOptions } from './sinks/toTransaction.js';
 
 export { openOffsets } from './offsets/lmdb.js';
 export type { OpenOffsetsOptions } from './offsets/lmdb.js';
@@ -51,6 +53,6 @@ export type { DrainOptions } from './drain.js';
 
 export { detach } from './record.js';
 export type { Delivery, Headers, KafkaRecord, ProducerHeaders, ProducerRecord } from './record.js';
-export type { Gap, Position, Positioned, StaleState, TopicPartition } from './position.js';
+export type { Gap, GroupTransaction, Position, Positioned, StaleState, TopicPartition, TransactionMember } from './position.js';
 
 export * from './errors.js';

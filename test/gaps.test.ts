@@ -1,11 +1,10 @@
-import { createRequire } from 'node:module';
-import type * as RdKafka from 'node-rdkafka';
 import { concatMap, of, take, tap } from 'rxjs';
 import { describe, expect, inject, it } from 'vitest';
 import { createTopic, deleteRecords, deleteTopic } from '../broker/index.js';
 import type { Checkpoint, FromTopicOptions, Gap, KafkaEvent, KafkaRecord } from '../src/index.js';
 import { Kafka, OffsetOutOfRangeError, commit, drain, fromTopic, memoryOffsets, toTopic } from '../src/index.js';
 import { numberedTopic, unique } from './support/numbered.js';
+import { transactionalWriter } from './support/transactionalWriter.js';
 
 const brokers = inject('brokers');
 const RECORDS = 1_000;
@@ -173,37 +172,13 @@ describe.runIf(inject('brokerKind') !== 'embedded')('a gap in the log', () => {
 
 /** Writes ten records in each transaction; answers the offsets of those that were committed. */
 async function transactions(topic: string, ends: readonly ('commit' | 'abort')[]): Promise<number[]> {
-  const { Producer } = createRequire(import.meta.url)('node-rdkafka') as typeof RdKafka;
-  const producer = new Producer({ 'metadata.broker.list': brokers.join(','), 'transactional.id': topic, 'dr_cb': true }, {});
-  const done = (call: (answer: (error: unknown) => void) => unknown): Promise<void> =>
-    new Promise((resolve, reject) => {
-      call((error) => {
-        if (error === undefined || error === null) resolve();
-        else reject(new Error('the transactional producer failed', { cause: error }));
-      });
-    });
-  await done((answer) => producer.connect({}, answer));
-  await done((answer) => {
-    producer.initTransactions(30_000, answer);
-  });
+  await using writer = await transactionalWriter(brokers, topic);
   const offsets: number[] = [];
-  let committing = false;
-  producer.setPollInterval(5);
-  producer.on('delivery-report', (_error, { offset }) => {
-    if (committing) offsets.push(offset);
-  });
   for (const end of ends) {
-    committing = end === 'commit';
-    await done((answer) => {
-      producer.beginTransaction(answer);
-    });
-    for (let i = 0; i < 10; i += 1) producer.produce(topic, 0, Buffer.from(end));
-    await done((answer) => producer.flush(30_000, answer));
-    await done((answer) => {
-      if (end === 'commit') producer.commitTransaction(30_000, answer);
-      else producer.abortTransaction(30_000, answer);
-    });
+    await writer.begin();
+    const written = await writer.write(topic, new Array<string>(10).fill(end));
+    await writer[end]();
+    if (end === 'commit') offsets.push(...written);
   }
-  await done((answer) => producer.disconnect(answer));
   return offsets;
 }

@@ -1,6 +1,4 @@
-import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
-import type * as RdKafka from 'node-rdkafka';
 import type { Observable, Subscription } from 'rxjs';
 import { Subject, concatMap, from, map, mergeMap, of, retry, take, tap } from 'rxjs';
 import { afterEach, describe, expect, inject, it } from 'vitest';
@@ -20,6 +18,7 @@ import {
   toTopic,
 } from '../src/index.js';
 import { numberedTopic, unique } from './support/numbered.js';
+import { transactionalWriter } from './support/transactionalWriter.js';
 
 const brokers = inject('brokers');
 /** Finds members that have gone, and asks for topics, sooner than by default. */
@@ -317,23 +316,10 @@ describe.runIf(inject('brokerKind') !== 'embedded')('a position beyond the recor
 
 /** Writes records in a transaction that stays open. */
 async function openTransaction(topic: string, records: number): Promise<void> {
-  const { Producer } = createRequire(import.meta.url)('node-rdkafka') as typeof RdKafka;
-  const producer = new Producer({ 'metadata.broker.list': brokers.join(','), 'transactional.id': topic }, {});
-  const done = (call: (answer: (error: unknown) => void) => unknown): Promise<void> =>
-    new Promise((resolve, reject) => {
-      call((error) => {
-        if (error === undefined || error === null) resolve();
-        else reject(new Error('the transactional producer failed', { cause: error }));
-      });
-    });
-  await done((answer) => producer.connect({}, answer));
-  opened.push(() => done((answer) => producer.disconnect(answer)));
-  await done((answer) => {
-    producer.initTransactions(30_000, answer);
+  const writer = await transactionalWriter(brokers, topic);
+  opened.push(async () => {
+    await writer[Symbol.asyncDispose]();
   });
-  await done((answer) => {
-    producer.beginTransaction(answer);
-  });
-  for (let i = 0; i < records; i += 1) producer.produce(topic, 0, Buffer.from('open'));
-  await done((answer) => producer.flush(30_000, answer));
+  await writer.begin();
+  await writer.write(topic, new Array<string>(records).fill('open'));
 }

@@ -25,9 +25,23 @@ export async function numberedTopic(
 ): Promise<NumberedTopic> {
   const topic = `numbered-${randomUUID()}`;
   await createTopic(brokers, topic, { partitions });
+  return { topic, positions: await writeNumbers(brokers, topic, { from: 0, records, partitions, bytes }) };
+}
+
+export interface NumbersOptions extends Required<NumberedOptions> {
+  /** The first number. */
+  readonly from: number;
+}
+
+/** Writes more of them. */
+export async function writeNumbers(
+  brokers: readonly string[],
+  topic: string,
+  { from, records, partitions, bytes }: NumbersOptions,
+): Promise<readonly Position[]> {
   await using kafka = new Kafka({ brokers });
-  const positions = await lastValueFrom(
-    range(records).pipe(
+  return await lastValueFrom(
+    range(from, records).pipe(
       toTopic(
         kafka,
         topic,
@@ -42,7 +56,6 @@ export async function numberedTopic(
     ),
     { defaultValue: [] },
   );
-  return { topic, positions };
 }
 
 /** The number of a record of a numbered topic. */
