@@ -1,7 +1,9 @@
 /** The direction of imports: index → sources, sinks, operators → kafka → words; offsets → words. */
 const WORDS =
-  '^src/(record|position|state|errors|events|options|topicName|assertPositioned|drain|fifo|listen|codecs|failures|parts|turns|retries|processing|lock|localDirectory)\\.ts$';
-const KAFKA = '^src/(kafka|rdkafka|addon|clientEvents)\\.ts$';
+  '^src/(record|position|state|errors|events|options|topicName|assertPositioned|drain|fifo|listen|codecs|failures|parts|turns|retries|processing|lock|localDirectory|cluster)\\.ts$';
+const CLIENTS = '^src/(rdkafka|addon|clientEvents|brokerErrors|connect)\\.ts$';
+const KAFKA = '^src/(kafka|rdkafka|addon|clientEvents|brokerErrors|connect)\\.ts$';
+const ADMIN = '^src/admin/';
 const STORE_PORT = '^src/offsets/store\\.ts$';
 const OUR_CODE = '^src/';
 
@@ -26,7 +28,9 @@ module.exports = {
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
     room('words-know-words-only', WORDS, []),
-    room('kafka-knows-words', KAFKA, [WORDS]),
+    room('kafka-knows-its-administration-and-words', '^src/kafka\\.ts$', [ADMIN, CLIENTS, WORDS]),
+    room('clients-know-words', CLIENTS, [WORDS]),
+    room('administration-knows-clients-and-words', ADMIN, [CLIENTS, WORDS]),
     room('sources-know-kafka-words-and-the-store-port', '^src/sources/', [KAFKA, WORDS, STORE_PORT]),
     room('sinks-know-kafka-and-words', '^src/sinks/', [KAFKA, WORDS]),
     room('operators-know-words-and-the-store-port', '^src/operators/', [WORDS, STORE_PORT]),
@@ -42,6 +46,7 @@ module.exports = {
       '^src/(rdkafka|addon)\\.ts$',
       '^src/sources/(consumer|reader)\\.ts$',
       '^src/sinks/(producer|transactionalProducer)\\.ts$',
+      '^src/admin/(idleConsumer|topicClient|topicAdmin)\\.ts$',
       '^src/testing/embedded\\.ts$',
     ]),
     only('who-knows-lmdb', 'lmdb', ['^src/offsets/environment\\.ts$']),

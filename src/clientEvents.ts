@@ -1,5 +1,5 @@
+import type { Cluster } from './cluster.js';
 import { BrokerError } from './errors.js';
-import type { Kafka } from './kafka.js';
 import type { RdkafkaError } from './rdkafka.js';
 import { codeOf } from './rdkafka.js';
 
@@ -17,7 +17,7 @@ const WARNING = 4;
 const INFO = 6;
 
 /** Passes what a client reports on to `kafka.events$`. */
-export function forwardEvents(kafka: Kafka, client: object, name: string): void {
+export function forwardEvents(kafka: Cluster, client: object, name: string): void {
   const reporting = client as Reporting;
   reporting.on('event.log', ({ severity, fac, message }) => {
     const text = `${fac}: ${message}`;

@@ -76,6 +76,44 @@ export class UnknownTopicError extends KafkaRxError {
   }
 }
 
+/** A topic that was to be created is there already. */
+export class TopicExistsError extends KafkaRxError {
+  readonly topics: readonly string[];
+
+  constructor(message: string, options: { topics: readonly string[] }) {
+    super(message, { code: 'TOPIC_EXISTS' });
+    this.topics = options.topics;
+  }
+}
+
+/** The user that this client logs in as may not do this. */
+export class AuthorizationError extends KafkaRxError {
+  /** librdkafka's code: what the right would be for (29 a topic, 30 a group, 31 the cluster). */
+  readonly kafkaCode: number;
+
+  constructor(message: string, options: { kafkaCode: number }) {
+    super(message, { code: 'AUTHORIZATION' });
+    this.kafkaCode = options.kafkaCode;
+  }
+}
+
+/** The offsets of a group were to be set from outside while it has members. */
+export class GroupActiveError extends KafkaRxError {
+  readonly group: string;
+
+  constructor(message: string, options: { group: string }) {
+    super(message, { code: 'GROUP_ACTIVE', retriable: true });
+    this.group = options.group;
+  }
+}
+
+/** There was no answer in time. What was ordered may still happen. */
+export class TimedOutError extends KafkaRxError {
+  constructor(message: string) {
+    super(message, { code: 'TIMED_OUT', retriable: true });
+  }
+}
+
 /** The remembered offset lies outside what the log still (or already) holds. */
 export class OffsetOutOfRangeError extends KafkaRxError {
   readonly position: Position;

@@ -1,5 +1,17 @@
 export { Kafka } from './kafka.js';
 export type { KafkaOptions, Logger, Properties, SaslOptions, SslOptions } from './kafka.js';
+export type {
+  Admin,
+  AdminCallOptions,
+  BrokerDescription,
+  CreateTopicOptions,
+  GroupLag,
+  GroupOptions,
+  LogPlace,
+  PartitionDescription,
+  ResetOptions,
+  TopicDescription,
+} from './admin/admin.js';
 export type { KafkaEvent } from './events.js';
 
 export { fromTopic } from './sources/topic.js';

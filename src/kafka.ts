@@ -1,9 +1,16 @@
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs';
+import type { Admin } from './admin/admin.js';
+import { Calls } from './admin/calls.js';
+import { groupAdmin } from './admin/groupAdmin.js';
+import { topicAdmin } from './admin/topicAdmin.js';
+import type { Cluster, Properties } from './cluster.js';
 import { ClosedError, OptionError } from './errors.js';
 import type { KafkaEvent } from './events.js';
 import { checkOptions, timerMs } from './options.js';
 import { rdkafka } from './rdkafka.js';
+
+export type { Properties } from './cluster.js';
 
 /** A TLS identity and whom to trust. PEM text or files' contents. */
 export interface SslOptions {
@@ -28,9 +35,6 @@ export interface Logger {
   warn(context: object, message: string): void;
   error(context: object, message: string): void;
 }
-
-/** librdkafka's own settings, by their own names. */
-export type Properties = Readonly<Record<string, string | number | boolean>>;
 
 export interface KafkaOptions {
   /** Where to look for the cluster first, as `host:port`. One that answers is enough. */
@@ -85,11 +89,14 @@ const OPTIONS = {
  * kafka.events$.subscribe((event) => console.log(event.type));
  * ```
  */
-export class Kafka {
+export class Kafka implements Cluster {
   readonly #clients = new Set<Client>();
   readonly #events$ = new Subject<KafkaEvent>();
+  readonly #adminCalls: Calls;
   #closing: Promise<void> | undefined;
 
+  /** Topics, offsets and groups. Connects at the first call. */
+  readonly admin: Admin;
   /** @internal */
   readonly brokers: readonly string[];
   /** @internal */
@@ -110,6 +117,8 @@ export class Kafka {
       ...security(options),
     };
     this.topicProperties = { ...options.topicProperties };
+    this.#adminCalls = new Calls(this);
+    this.admin = { ...topicAdmin(this.#adminCalls), ...groupAdmin(this.#adminCalls) };
     if (options.logger !== undefined) logTo(options.logger, this.#events$);
   }
 
@@ -150,6 +159,7 @@ export class Kafka {
       for (const kind of ['source', 'sink'] as const) {
         await Promise.all([...this.#clients].filter((client) => client.kind === kind).map((client) => client.close()));
       }
+      await this.#adminCalls.close();
       this.#events$.complete();
     })();
     return this.#closing;

@@ -40,11 +40,16 @@ export interface RdkafkaError {
 
 let codes: ReadonlyMap<string, number> | undefined;
 
-/** librdkafka's code of an error. Events and delivery reports have lost it, but not its text. */
-export function codeOf(error: RdkafkaError): number {
-  const OfCode = error.constructor as new (code: number) => RdkafkaError;
-  codes ??= new Map(Object.values(rdkafka().CODES.ERRORS).map((code) => [new OfCode(code).message.toLowerCase(), code]));
-  return codes.get(`${error.origin ?? ''}: ${error.message}`) ?? error.code;
+/** librdkafka's code of an error. Events, delivery reports and answers for single partitions have lost it, but not its text. */
+export function codeOf({ code, message, origin }: Omit<RdkafkaError, 'code'> & { readonly code?: number }): number {
+  codes ??= new Map(Object.values(rdkafka().CODES.ERRORS).map((known) => [textOf(known), known]));
+  const text = origin === undefined ? message : `${origin}: ${message}`;
+  return codes.get(text.toLowerCase()) ?? code ?? -1;
+}
+
+function textOf(code: number): string {
+  const OfCode = require('node-rdkafka/lib/error.js') as new (code: number) => RdkafkaError;
+  return new OfCode(code).message.toLowerCase();
 }
 
 function firstLine(cause: unknown): string {

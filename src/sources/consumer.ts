@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { KafkaConsumer, TopicPartitionOffset } from 'node-rdkafka';
 import type { ObservableInput } from 'rxjs';
-import { BrokerError, BrokerUnavailableError, OptionError, UnknownTopicError } from '../errors.js';
+import { UNKNOWN_TOPIC_OR_PARTITION, brokerError, refused, unavailable, unknownTopics } from '../brokerErrors.js';
+import { connect } from '../connect.js';
 import type { Kafka, Properties } from '../kafka.js';
 import type { Position, TopicPartition } from '../position.js';
 import { bare, nameOf } from '../position.js';
@@ -84,8 +85,6 @@ export interface GroupMemberOptions {
 
 const ASSIGN_PARTITIONS = -175;
 const REVOKE_PARTITIONS = -174;
-/** The topic is not there, or not any more. */
-export const UNKNOWN_TOPIC_OR_PARTITION = 3;
 /** A transaction that has yet to end holds an offset of the partition. The client asks again for as long as it may, and is then out of time. */
 const UNSTABLE_OFFSET_COMMIT = 88;
 const UNSTABLE_OFFSETS = /unstable offsets/i;
@@ -154,7 +153,7 @@ class RdkafkaMember implements GroupMember {
   }
 
   async #connect(): Promise<void> {
-    await this.#open(this.#consumer);
+    await connect(this.#kafka, this.#consumer);
     this.#connected = true;
     const missing = await this.missing();
     if (missing.length > 0) throw unknownTopics(missing);
@@ -164,20 +163,6 @@ class RdkafkaMember implements GroupMember {
     } catch (error) {
       throw refused(error as Error);
     }
-  }
-
-  async #open(consumer: KafkaConsumer): Promise<void> {
-    let asked = false;
-    consumer.once('connection.failure', () => {
-      asked = true;
-    });
-    await new Promise<void>((resolve, reject) => {
-      consumer.connect({ allTopics: false, timeout: this.#kafka.connectTimeoutMs }, (error) => {
-        if (!(error as unknown)) resolve();
-        else if (asked) reject(unavailable(this.#kafka, error));
-        else reject(refused(error));
-      });
-    });
   }
 
   assign(positions: readonly Position[]): void {
@@ -292,7 +277,7 @@ class RdkafkaMember implements GroupMember {
     if (!uncommitted || !this.#options.readCommitted) return this.#watermarks(this.#consumer, partition);
     // Which end it sees is a client's setting; this is asked so seldom that a client of its own may do it.
     const other = createConsumer(this.#kafka, { ...this.#options, readCommitted: false }, () => undefined);
-    await this.#open(other);
+    await connect(this.#kafka, other);
     try {
       return await this.#watermarks(other, partition);
     } finally {
@@ -489,36 +474,4 @@ function toSubscription(topic: string | RegExp): string {
 
 function noAnswer(found: Error | undefined): RdkafkaError {
   return { code: -1, message: found?.message ?? 'there was no answer' };
-}
-
-/** The topics that were named do not exist. */
-export function unknownTopics(topics: readonly string[]): UnknownTopicError {
-  const [names, verb] = topics.length === 1 ? [topics.join(), 'does'] : [topics.join(', '), 'do'];
-  return new UnknownTopicError(
-    `${names} ${verb} not exist on this cluster: create ${topics.length === 1 ? 'it' : 'them'} first, or check the spelling.`,
-    { topics },
-  );
-}
-
-function unavailable(kafka: Kafka, cause: RdkafkaError): BrokerUnavailableError {
-  return new BrokerUnavailableError(
-    `no broker answered within ${kafka.connectTimeoutMs} ms (${cause.message}): tried ${kafka.brokers.join(', ')}. ` +
-      'Check the addresses, the network and the security settings, or raise `connectTimeoutMs`.',
-    { brokers: kafka.brokers, cause },
-  );
-}
-
-/** The client did not even try. */
-function refused(cause: Pick<Error, 'message'>): OptionError {
-  return new OptionError(
-    `the client refused a setting of the consumer: ${cause.message.trim()}. Check \`properties\` and \`topicProperties\`.`,
-    {
-      cause,
-    },
-  );
-}
-
-/** An error of the client as one of ours. */
-export function brokerError(what: string, { code, message }: RdkafkaError): BrokerError {
-  return new BrokerError(`${what}: ${message} (code ${code})`, { kafkaCode: code });
 }

@@ -26,6 +26,7 @@ import {
   take,
   tap,
 } from 'rxjs';
+import { UNKNOWN_TOPIC_OR_PARTITION, brokerError, unknownTopics } from '../brokerErrors.js';
 import { BrokerError, FencedError, OptionError, StalledError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
 import type { Client } from '../kafka.js';
@@ -35,7 +36,6 @@ import { bare, nameOf } from '../position.js';
 import type { KafkaRecord } from '../record.js';
 import { Checkpointer } from './checkpointer.js';
 import type { GroupMember, RebalanceListener } from './consumer.js';
-import { UNKNOWN_TOPIC_OR_PARTITION, brokerError, unknownTopics } from './consumer.js';
 import { Deadline } from './deadline.js';
 import { Demand } from './demand.js';
 import { PartitionLane } from './lane.js';

@@ -1,0 +1,37 @@
+import type { Cluster } from './cluster.js';
+import { BrokerError, BrokerUnavailableError, OptionError, UnknownTopicError } from './errors.js';
+import type { RdkafkaError } from './rdkafka.js';
+
+/** The topic is not there, or not any more. */
+export const UNKNOWN_TOPIC_OR_PARTITION = 3;
+
+/** An error of the client as one of ours. */
+export function brokerError(what: string, { code, message }: RdkafkaError): BrokerError {
+  return new BrokerError(`${what}: ${message} (code ${code})`, { kafkaCode: code });
+}
+
+/** The topics that were named do not exist. */
+export function unknownTopics(topics: readonly string[]): UnknownTopicError {
+  const [names, verb] = topics.length === 1 ? [topics.join(), 'does'] : [topics.join(', '), 'do'];
+  return new UnknownTopicError(
+    `${names} ${verb} not exist on this cluster: create ${topics.length === 1 ? 'it' : 'them'} first, or check the spelling.`,
+    { topics },
+  );
+}
+
+/** Nobody has answered. */
+export function unavailable({ brokers, connectTimeoutMs }: Cluster, cause: RdkafkaError): BrokerUnavailableError {
+  return new BrokerUnavailableError(
+    `no broker answered within ${connectTimeoutMs} ms (${cause.message}): tried ${brokers.join(', ')}. ` +
+      'Check the addresses, the network and the security settings, or raise `connectTimeoutMs`.',
+    { brokers, cause },
+  );
+}
+
+/** The client did not even try. */
+export function refused(cause: Pick<Error, 'message'>): OptionError {
+  return new OptionError(
+    `the client refused a setting of the consumer: ${cause.message.trim()}. Check \`properties\` and \`topicProperties\`.`,
+    { cause },
+  );
+}
