@@ -44,7 +44,7 @@ module.exports = {
     room('the-demo-uses-the-public-surface', '^src/demo/', ['^src/index\\.ts$', '^src/testing/index\\.ts$']),
     only('who-knows-node-rdkafka', 'node-rdkafka', [
       '^src/(rdkafka|addon)\\.ts$',
-      '^src/sources/(consumer|reader)\\.ts$',
+      '^src/sources/(consumer|fetcher|reader)\\.ts$',
       '^src/sinks/(producer|transactionalProducer)\\.ts$',
       '^src/admin/(idleConsumer|topicClient|topicAdmin)\\.ts$',
       '^src/testing/embedded\\.ts$',

@@ -4,6 +4,13 @@ import type { RdkafkaError } from './rdkafka.js';
 
 /** The topic is not there, or not any more. */
 export const UNKNOWN_TOPIC_OR_PARTITION = 3;
+/** The same in the client's own words: for a topic, and for a partition. */
+const UNKNOWN_HERE: ReadonlySet<number> = new Set([-188, -190]);
+
+/** Whether an error says that a topic, or one of its partitions, is not there. */
+export function isUnknownTopic(code: number): boolean {
+  return code === UNKNOWN_TOPIC_OR_PARTITION || UNKNOWN_HERE.has(code);
+}
 
 /** An error of the client as one of ours. */
 export function brokerError(what: string, { code, message }: RdkafkaError): BrokerError {

@@ -1,4 +1,4 @@
-import { UNKNOWN_TOPIC_OR_PARTITION, brokerError, unknownTopics } from '../brokerErrors.js';
+import { brokerError, isUnknownTopic, unknownTopics } from '../brokerErrors.js';
 import type { KafkaRxError } from '../errors.js';
 import { AuthorizationError, GroupActiveError, TopicExistsError } from '../errors.js';
 import type { RdkafkaError } from '../rdkafka.js';
@@ -14,8 +14,6 @@ export interface Subject {
 
 /** Of the request: the client's, the queue's, and the broker's own. */
 const TIMED_OUT: ReadonlySet<number> = new Set([-185, -192, 7]);
-/** The client's own words for a topic and a partition that are not there. */
-const UNKNOWN_TOPIC: ReadonlySet<number> = new Set([UNKNOWN_TOPIC_OR_PARTITION, -188, -190]);
 const TOPIC_EXISTS = 36;
 /** For the topic, the group, the cluster. */
 const NOT_AUTHORIZED: ReadonlySet<number> = new Set([29, 30, 31]);
@@ -26,7 +24,7 @@ const GROUP_ACTIVE: ReadonlySet<number> = new Set([22, 25, 27, 68, 110, 113]);
 export function adminError({ what, topics = [], group = '' }: Subject, error: RdkafkaError, limit: TimeLimit): KafkaRxError {
   const { code, message } = error;
   if (TIMED_OUT.has(code)) return limit.error();
-  if (UNKNOWN_TOPIC.has(code) && topics.length > 0) return unknownTopics(topics);
+  if (isUnknownTopic(code) && topics.length > 0) return unknownTopics(topics);
   if (code === TOPIC_EXISTS) return new TopicExistsError(`could not ${what}: there is one of this name already.`, { topics });
   if (NOT_AUTHORIZED.has(code))
     return new AuthorizationError(`could not ${what}: ${message}. Give the user this right, or log in as another one.`, {

@@ -134,6 +134,8 @@ function createConsumer(cluster: Cluster, group: string): KafkaConsumer {
     'group.id': group,
     // The ends that are told are those of the log, not those that readers see of open transactions.
     'isolation.level': 'read_uncommitted',
+    // Whoever asks about a topic does not want it made.
+    'allow.auto.create.topics': false,
     'enable.auto.commit': false,
     'offset_commit_cb': true,
   };

@@ -1,31 +1,16 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import type { KafkaConsumer, TopicPartitionOffset } from 'node-rdkafka';
+import type { TopicPartitionOffset } from 'node-rdkafka';
 import type { ObservableInput } from 'rxjs';
-import { UNKNOWN_TOPIC_OR_PARTITION, brokerError, refused, unavailable, unknownTopics } from '../brokerErrors.js';
-import { connect } from '../connect.js';
+import { brokerError, refused, unknownTopics } from '../brokerErrors.js';
+import { BrokerError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import type { Position, TopicPartition } from '../position.js';
 import { bare, nameOf } from '../position.js';
-import { forwardEvents } from '../clientEvents.js';
 import type { RdkafkaError } from '../rdkafka.js';
-import { rdkafka } from '../rdkafka.js';
-import type { ConsumerClient } from './chooseReader.js';
-import { chooseReader } from './chooseReader.js';
-import type { Reader } from './reader.js';
+import type { FetcherOptions, Watermarks } from './fetcher.js';
+import { Fetcher, QUERY_TIMEOUT_MS } from './fetcher.js';
 import { toPosix } from './pattern.js';
-
-/** How many look-ups to wait for at a time: each holds a thread of the pool that commits run on as well. */
-export const LOOKUPS_AT_ONCE = 2;
-
-/** Where a partition is to start: an offset, or one of the log's two ends. */
-export const OFFSET_BEGINNING = -2;
-export const OFFSET_END = -1;
-
-/** The offsets between which a partition holds records: the first, and the one that the next record will get. */
-export interface Watermarks {
-  readonly low: number;
-  readonly high: number;
-}
+import type { Reader } from './reader.js';
 
 /** Called when the group gives or takes partitions. Each call has to be answered, by `assign` or `unassign`. */
 export interface RebalanceListener {
@@ -74,13 +59,8 @@ export interface GroupMember {
   close(): ObservableInput<void>;
 }
 
-export interface GroupMemberOptions {
-  readonly group: string;
+export interface GroupMemberOptions extends FetcherOptions {
   readonly topics: readonly (string | RegExp)[];
-  readonly readCommitted: boolean;
-  readonly fetchBufferBytes: number;
-  readonly properties: Properties;
-  readonly topicProperties: Properties;
 }
 
 const ASSIGN_PARTITIONS = -175;
@@ -90,24 +70,14 @@ const UNSTABLE_OFFSET_COMMIT = 88;
 const UNSTABLE_OFFSETS = /unstable offsets/i;
 const TIMED_OUT = -185;
 const REBALANCE_IN_PROGRESS = 27;
-/** Each question that wakes a broker's thread holds one of the pool; there are few brokers. */
-const MAX_WAKES = 4;
-/** A query holds a thread of the pool until it is answered. */
-const QUERY_TIMEOUT_MS = 5_000;
 /** How long to wait for the group's last question. It comes at once, if it comes. */
 const LAST_QUESTION_MS = 1_000;
-/** Closing waits for the in-flight read and the group's answer; a client that takes longer is left behind. */
-const CLOSE_TIMEOUT_MS = 10_000;
-
-/** The only place that knows node-rdkafka's consumer. */
 export function groupMember(kafka: Kafka, options: GroupMemberOptions, listener: RebalanceListener): GroupMember {
   return new RdkafkaMember(kafka, options, listener);
 }
 
-class RdkafkaMember implements GroupMember {
-  readonly #kafka: Kafka;
+class RdkafkaMember extends Fetcher implements GroupMember {
   readonly #options: GroupMemberOptions;
-  readonly #consumer: KafkaConsumer;
   /** The last protocol that was not NONE: a client that is not in a group says NONE, but still wants the right kind of answer. */
   #protocol: 'EAGER' | 'COOPERATIVE' = 'COOPERATIVE';
   /** What was really assigned. */
@@ -124,42 +94,40 @@ class RdkafkaMember implements GroupMember {
   #givenBack = 0;
   /** Offsets on their way into a transaction: its client looks into this one's memory meanwhile. */
   #adding: Promise<unknown> = Promise.resolve();
-  #connected = false;
-  #connecting: Promise<void> | undefined;
+  #joining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   readonly readsCommitted: boolean;
-  readonly reader: Reader;
 
   constructor(kafka: Kafka, options: GroupMemberOptions, listener: RebalanceListener) {
-    this.#kafka = kafka;
+    super(kafka, options, {
+      ...strategy({ ...kafka.properties, ...options.properties }),
+      rebalance_cb: (error: RdkafkaError, partitions: TopicPartition[]) => {
+        this.#rebalance(listener, error, partitions);
+      },
+      offset_commit_cb: true,
+    });
     this.#options = options;
     this.readsCommitted = isolationLevel(kafka, options) === 'read_committed';
-    this.#consumer = createConsumer(kafka, options, (error, partitions) => {
-      this.#rebalance(listener, error, partitions);
-    });
-    this.#consumer.on('offset.commit', (error: RdkafkaError | null | undefined) => {
+    this.consumer.on('offset.commit', (error: RdkafkaError | null | undefined) => {
       this.#commits.shift()?.(error ?? undefined);
     });
-    this.#consumer.on('event.log', ({ fac, message }: { fac: string; message: string }) => {
+    this.consumer.on('event.log', ({ fac, message }: { fac: string; message: string }) => {
       if (fac === 'FATAL') listener.onFatal(message);
     });
-    forwardEvents(kafka, this.#consumer, `consumer of ${options.group}`);
-    this.reader = chooseReader(kafka, this.#consumer.getClient() as ConsumerClient);
   }
 
-  connect(): Promise<void> {
-    this.#connecting ??= this.#connect();
-    return this.#connecting;
+  override connect(): Promise<void> {
+    this.#joining ??= this.#join();
+    return this.#joining;
   }
 
-  async #connect(): Promise<void> {
-    await connect(this.#kafka, this.#consumer);
-    this.#connected = true;
+  async #join(): Promise<void> {
+    await super.connect();
     const missing = await this.missing();
     if (missing.length > 0) throw unknownTopics(missing);
     if (this.#closing !== undefined) return;
     try {
-      this.#consumer.subscribe(this.#options.topics.map(toSubscription));
+      this.consumer.subscribe(this.#options.topics.map(toSubscription));
     } catch (error) {
       throw refused(error as Error);
     }
@@ -168,10 +136,10 @@ class RdkafkaMember implements GroupMember {
   assign(positions: readonly Position[]): void {
     if (this.#question === undefined) return;
     this.#question = undefined;
-    if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalAssign(positions as TopicPartitionOffset[]);
-    else this.#consumer.assign(positions as TopicPartitionOffset[]);
+    if (this.#protocol === 'COOPERATIVE') this.consumer.incrementalAssign(positions as TopicPartitionOffset[]);
+    else this.consumer.assign(positions as TopicPartitionOffset[]);
     for (const position of positions) this.#assigned.add(nameOf(position));
-    for (const position of positions.slice(0, MAX_WAKES)) this.#wake(position);
+    this.wake(positions);
   }
 
   unassign(partitions: readonly TopicPartition[]): void {
@@ -180,30 +148,14 @@ class RdkafkaMember implements GroupMember {
     this.#givenBack += 1;
     const ours = partitions.filter((partition) => this.#assigned.delete(nameOf(partition))).map(bare);
     // A partition that was paused would still be paused when it comes back.
-    this.#consumer.resume(ours);
+    this.consumer.resume(ours);
     // What was given and not taken cannot be given back.
-    if (this.#protocol === 'COOPERATIVE') this.#consumer.incrementalUnassign(ours);
-    else this.#consumer.unassign();
+    if (this.#protocol === 'COOPERATIVE') this.consumer.incrementalUnassign(ours);
+    else this.consumer.unassign();
   }
 
-  get incremental(): boolean {
+  override get incremental(): boolean {
     return this.#protocol === 'COOPERATIVE';
-  }
-
-  refetch(position: Position): void {
-    // A seek is refused where fetching has stopped.
-    this.#consumer.incrementalUnassign([bare(position)]);
-    this.#consumer.incrementalAssign([position]);
-    this.#wake(position);
-  }
-
-  pause(partitions: readonly TopicPartition[]): void {
-    this.#consumer.pause(partitions.map(bare));
-  }
-
-  resume(partitions: readonly TopicPartition[]): void {
-    this.#consumer.resume(partitions.map(bare));
-    for (const partition of partitions.slice(0, MAX_WAKES)) this.#wake(partition);
   }
 
   get committing(): boolean {
@@ -217,7 +169,7 @@ class RdkafkaMember implements GroupMember {
         else reject(brokerError(`could not commit to group ${this.#options.group}`, error));
       });
       try {
-        this.#consumer.commit(positions.map(({ topic, partition, offset }) => ({ topic, partition, offset })));
+        this.consumer.commit(positions.map(({ topic, partition, offset }) => ({ topic, partition, offset })));
       } catch (error) {
         this.#commits.pop();
         reject(brokerError(`could not commit to group ${this.#options.group}`, error as RdkafkaError));
@@ -237,7 +189,7 @@ class RdkafkaMember implements GroupMember {
     const { group } = this.#options;
     if (this.#closing !== undefined) throw new BrokerError(`the member of group ${group} is leaving`, { kafkaCode: REBALANCE_IN_PROGRESS });
     const before = this.#givenBack;
-    const adding = add(this.#consumer);
+    const adding = add(this.consumer);
     this.#adding = adding.catch(() => undefined);
     await adding;
     if (before !== this.#givenBack) {
@@ -259,7 +211,7 @@ class RdkafkaMember implements GroupMember {
 
   #committed(partitions: readonly TopicPartition[]): Promise<readonly (TopicPartition | Error)[]> {
     return new Promise((resolve, reject) => {
-      this.#consumer.committed(partitions.map(bare), QUERY_TIMEOUT_MS, (error, offsets) => {
+      this.consumer.committed(partitions.map(bare), QUERY_TIMEOUT_MS, (error, offsets) => {
         if (error as unknown) reject(this.#unknownCommitted(error));
         else resolve(offsets);
       });
@@ -273,75 +225,22 @@ class RdkafkaMember implements GroupMember {
     });
   }
 
-  async watermarks(partition: TopicPartition, { uncommitted } = { uncommitted: false }): Promise<Watermarks> {
-    if (!uncommitted || !this.#options.readCommitted) return this.#watermarks(this.#consumer, partition);
-    // Which end it sees is a client's setting; this is asked so seldom that a client of its own may do it.
-    const other = createConsumer(this.#kafka, { ...this.#options, readCommitted: false }, () => undefined);
-    await connect(this.#kafka, other);
-    try {
-      return await this.#watermarks(other, partition);
-    } finally {
-      other.disconnect();
-    }
-  }
-
-  #watermarks(consumer: KafkaConsumer, { topic, partition }: TopicPartition): Promise<Watermarks> {
-    return new Promise((resolve, reject) => {
-      consumer.queryWatermarkOffsets(topic, partition, QUERY_TIMEOUT_MS, (error, offsets) => {
-        if (error as unknown) reject(brokerError(`could not look up the offsets of ${topic}/${partition}`, error));
-        else resolve({ low: offsets.lowOffset, high: offsets.highOffset });
-      });
-    });
-  }
-
-  lastKnownEnd({ topic, partition }: TopicPartition): number {
-    try {
-      return this.#consumer.getWatermarkOffsets(topic, partition).highOffset;
-    } catch {
-      // Nothing has been fetched of it yet.
-      return -1;
-    }
-  }
-
-  offsetAt({ topic, partition }: TopicPartition, timestamp: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#consumer.offsetsForTimes([{ topic, partition, offset: timestamp }], QUERY_TIMEOUT_MS, (error, offsets) => {
-        const [found] = (offsets as (TopicPartitionOffset | Error)[] | undefined) ?? [];
-        if (error as unknown) reject(brokerError(`could not look up a time in ${topic}/${partition}`, error));
-        // What failed for this partition alone stands in place of its answer.
-        else if (found === undefined || !('offset' in found))
-          reject(brokerError(`could not look up a time in ${topic}/${partition}`, noAnswer(found)));
-        else resolve(found.offset >= 0 ? found.offset : OFFSET_END);
-      });
-    });
-  }
-
-  close(): Promise<void> {
+  override close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
     // A client that is still connecting cannot be let go before that ends.
-    await this.#connecting?.catch(() => undefined);
-    if (!this.#connected) return;
+    await this.#joining?.catch(() => undefined);
     await this.#adding;
-    await this.#unsubscribe();
+    if (this.connected) await this.#unsubscribe();
     this.#lastAnswer = 'due';
-    await new Promise<void>((resolve) => {
-      const guard = setTimeout(() => {
-        this.#kafka.emit({
-          type: 'notice',
-          message: `the consumer of ${this.#options.group} did not close within ${CLOSE_TIMEOUT_MS} ms and was left behind.`,
-        });
-        resolve();
-      }, CLOSE_TIMEOUT_MS);
-      this.#consumer.disconnect(() => {
-        this.#lastAnswer = 'given';
-        clearTimeout(guard);
-        resolve();
-      });
-    });
+    await super.close();
+  }
+
+  protected override disconnected(): void {
+    this.#lastAnswer = 'given';
   }
 
   /**
@@ -353,9 +252,9 @@ class RdkafkaMember implements GroupMember {
     // What the last read brought may be a question that is not here yet.
     await turn();
     // A static member that unsubscribes gives up its place; one that only closes has it kept.
-    if ('group.instance.id' in { ...this.#kafka.properties, ...this.#options.properties }) return;
+    if ('group.instance.id' in { ...this.kafka.properties, ...this.#options.properties }) return;
     try {
-      this.#consumer.unsubscribe();
+      this.consumer.unsubscribe();
     } catch {
       // One that has failed for good is asked nothing more.
       return;
@@ -376,7 +275,7 @@ class RdkafkaMember implements GroupMember {
       this.#answerLast();
       return;
     }
-    const protocol = this.#consumer.rebalanceProtocol();
+    const protocol = this.consumer.rebalanceProtocol();
     if (protocol === 'COOPERATIVE' || protocol === 'EAGER') this.#protocol = protocol;
     this.#question = error.code === ASSIGN_PARTITIONS ? 'assign' : 'revoke';
     for (const partition of partitions) {
@@ -402,65 +301,22 @@ class RdkafkaMember implements GroupMember {
   #answerLast(): void {
     if (this.#lastAnswer === 'given') return;
     this.#lastAnswer = 'given';
-    this.#consumer.unassign();
-  }
-
-  /** After a start or a resume the broker's thread may sleep for up to a second; a question to the partition's leader wakes it. */
-  #wake({ topic, partition }: TopicPartition): void {
-    this.#consumer.queryWatermarkOffsets(topic, partition, 1_000, () => undefined);
+    this.consumer.unassign();
   }
 
   async missing(): Promise<readonly string[]> {
     const missing: string[] = [];
     for (const topic of this.#options.topics) {
-      if (typeof topic === 'string' && !(await this.#exists(topic, this.#kafka.connectTimeoutMs))) missing.push(topic);
+      if (typeof topic === 'string' && (await this.partitionsOf(topic)).length === 0) missing.push(topic);
     }
     return missing;
   }
-
-  #exists(topic: string, timeout: number): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      this.#consumer.getMetadata({ topic, timeout }, (error, metadata) => {
-        if (!(error as unknown)) resolve((metadata.topics.find(({ name }) => name === topic)?.partitions.length ?? 0) > 0);
-        else if ((error as RdkafkaError).code === UNKNOWN_TOPIC_OR_PARTITION) resolve(false);
-        else reject(unavailable(this.#kafka, error));
-      });
-    });
-  }
 }
 
-function createConsumer(
-  kafka: Kafka,
-  options: GroupMemberOptions,
-  rebalance: (error: RdkafkaError, partitions: TopicPartition[]) => void,
-): KafkaConsumer {
-  const chosen = { ...kafka.properties, ...options.properties };
-  const settings = {
-    // In the new protocol the broker assigns, incrementally too.
-    ...(chosen['group.protocol'] === 'consumer' ? {} : { 'partition.assignment.strategy': 'cooperative-sticky' }),
-    // The default of 1,000 ms stalls a fast consumer each time its buffer has been full.
-    'fetch.queue.backoff.ms': 20,
-    'fetch.wait.max.ms': 100,
-    'queued.min.messages': 100_000,
-    'queued.max.messages.kbytes': Math.max(1, Math.ceil(options.fetchBufferBytes / 1_000)),
-    // One response must not be larger than the buffer; the client insists on room for a message.
-    'fetch.max.bytes': Math.max(options.fetchBufferBytes, Number(chosen['message.max.bytes'] ?? 1_000_000)),
-    ...chosen,
-    'isolation.level': isolationLevel(kafka, options),
-    'group.id': options.group,
-    'enable.auto.commit': false,
-    'enable.auto.offset.store': false,
-    'rebalance_cb': rebalance,
-    'offset_commit_cb': true,
-  };
-  // Out of range is decided here, by `onOutOfRange`, and never silently by the client.
-  const topicSettings = { ...kafka.topicProperties, ...options.topicProperties, 'auto.offset.reset': 'error' };
-  const { KafkaConsumer: Consumer } = rdkafka();
-  try {
-    return new Consumer(settings as never, topicSettings as never);
-  } catch (cause) {
-    throw refused(cause as Error);
-  }
+function strategy(chosen: Properties): Properties {
+  // In the new protocol the broker assigns, incrementally too.
+  if (chosen['group.protocol'] === 'consumer' || 'partition.assignment.strategy' in chosen) return {};
+  return { 'partition.assignment.strategy': 'cooperative-sticky' };
 }
 
 /** What the settings say goes before the option. */
@@ -470,8 +326,4 @@ function isolationLevel(kafka: Kafka, { properties, readCommitted }: GroupMember
 
 function toSubscription(topic: string | RegExp): string {
   return typeof topic === 'string' ? topic : toPosix(topic);
-}
-
-function noAnswer(found: Error | undefined): RdkafkaError {
-  return { code: -1, message: found?.message ?? 'there was no answer' };
 }

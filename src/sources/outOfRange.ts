@@ -1,6 +1,6 @@
 import { OffsetOutOfRangeError } from '../errors.js';
 import type { Position } from '../position.js';
-import type { Watermarks } from './consumer.js';
+import type { Watermarks } from './fetcher.js';
 
 /** A log holds something else at an offset than it did when that was remembered. */
 export function strangeLog({ topic, partition, offset }: Position, { low, high }: Watermarks): OffsetOutOfRangeError {

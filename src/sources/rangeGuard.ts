@@ -1,8 +1,9 @@
 import type { Observable, SchedulerLike, Subscription } from 'rxjs';
 import { asyncScheduler, concatMap, defer, from, ignoreElements, interval, mergeMap, of, tap } from 'rxjs';
 import type { Gap, Position } from '../position.js';
-import type { GroupMember, Watermarks } from './consumer.js';
-import { LOOKUPS_AT_ONCE } from './consumer.js';
+import type { GroupMember } from './consumer.js';
+import type { Watermarks } from './fetcher.js';
+import { LOOKUPS_AT_ONCE } from './fetcher.js';
 import type { PartitionLane } from './lane.js';
 import { outOfRange } from './outOfRange.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';

@@ -27,7 +27,7 @@ import {
   tap,
 } from 'rxjs';
 import { UNKNOWN_TOPIC_OR_PARTITION, brokerError, unknownTopics } from '../brokerErrors.js';
-import { BrokerError, FencedError, OptionError, StalledError } from '../errors.js';
+import { BrokerError, FencedError, OptionError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
 import type { Client } from '../kafka.js';
 import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from '../offsets/store.js';
@@ -44,10 +44,12 @@ import { LateCompletions } from './lateCompletions.js';
 import { Mirror } from './mirror.js';
 import { Pump } from './pump.js';
 import { strangeLog } from './outOfRange.js';
+import { AUTO_OFFSET_RESET, FATAL, MAX_POLL_EXCEEDED, PASSING } from './readFailures.js';
 import { RangeGuard } from './rangeGuard.js';
 import type { ReadError } from './reader.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 import type { Start } from './starts.js';
+import { stalled } from './stalled.js';
 import { upToDate } from './stale.js';
 import { startingAt, starts } from './starts.js';
 
@@ -70,12 +72,6 @@ const FENCED_GRACE_MS = 10_000;
 
 /** How long to wait for the reason why the client gave up. */
 const REASON_MS = 1_000;
-
-const FATAL = -150;
-const MAX_POLL_EXCEEDED = -147;
-const AUTO_OFFSET_RESET = -140;
-/** Errors that the client mends by itself: timed out, all brokers down, resolve, transport; and a broker's own passing ones. */
-const PASSING = new Set([-185, -187, -193, -195, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20]);
 
 /**
  * One subscription to a consumer group, from joining to leaving.
@@ -206,7 +202,7 @@ export class Session implements Client {
         this.#rebalances$.next(this.#startOver(lane));
       },
       onStall: () => {
-        this.#stalled();
+        this.#fail(stalled(this.#lanes.all(), this.#demand, options.source));
       },
       stallAfterMs: options.source.stallAfterMs,
       awaitsAnswer: () => this.#member.committing,
@@ -599,23 +595,6 @@ export class Session implements Client {
         this.#emitError(error);
       },
     });
-  }
-
-  #stalled(): void {
-    const { maxInFlight, maxInFlightBytes, stallAfterMs } = this.#options.source;
-    const lanes = this.#lanes.all().sort((a, b) => b.records - a.records);
-    const positions = lanes.filter(({ records }) => records > 0).map((lane) => ({ ...bare(lane), offset: lane.oldest }));
-    const [oldest] = positions;
-    const { open, openBytes } = this.#demand;
-    const where = oldest === undefined ? 'none is known' : `the oldest of ${nameOf(oldest)} is at ${oldest.offset}`;
-    this.#fail(
-      new StalledError(
-        `${open} records (${openBytes} bytes) are open, as many as \`maxInFlight\` (${maxInFlight}) or \`maxInFlightBytes\` (${maxInFlightBytes}) allow, and none was ` +
-          `finished for ${stallAfterMs} ms; ${where}. If an operator drops records (filter, distinctUntilChanged, throttleTime), use filterValue, or ` +
-          'commit({ ordered: true }). If one collects more than that before it emits (bufferCount), raise `maxInFlight`. If the work is only slow, raise `stallAfterMs`.',
-        { positions, open, stalledMs: stallAfterMs },
-      ),
-    );
   }
 
   #afterRead(): Observable<never> {

@@ -3,8 +3,9 @@ import { catchError, concatMap, defer, from, map, mergeMap, of, toArray } from '
 import { NoStoredOffsetError } from '../errors.js';
 import type { Checkpoint, Claim } from '../offsets/store.js';
 import type { Gap } from '../position.js';
-import type { GroupMember, Watermarks } from './consumer.js';
-import { LOOKUPS_AT_ONCE, OFFSET_BEGINNING, OFFSET_END } from './consumer.js';
+import type { GroupMember } from './consumer.js';
+import type { Watermarks } from './fetcher.js';
+import { LOOKUPS_AT_ONCE, OFFSET_BEGINNING, OFFSET_END } from './fetcher.js';
 import { outOfRange } from './outOfRange.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 

@@ -3,8 +3,9 @@ import { ReplaySubject, asyncScheduler, lastValueFrom, throwError } from 'rxjs';
 import { BrokerError } from '../errors.js';
 import type { Position, TopicPartition } from '../position.js';
 import { LANE } from '../position.js';
-import type { GroupMember, RebalanceListener, Watermarks } from '../sources/consumer.js';
-import { OFFSET_BEGINNING, OFFSET_END } from '../sources/consumer.js';
+import type { GroupMember, RebalanceListener } from '../sources/consumer.js';
+import type { Watermarks } from '../sources/fetcher.js';
+import { OFFSET_BEGINNING, OFFSET_END } from '../sources/fetcher.js';
 import type { Batch, ReadError, Reader } from '../sources/reader.js';
 import type { Contents, PartitionLog, TopicLog } from './topicLog.js';
 
