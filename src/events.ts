@@ -20,7 +20,8 @@ export type KafkaEvent =
   /** The records `[from, to)` of a partition were gone before they were read. */
   | {
       readonly type: 'gap';
-      readonly group: string;
+      /** `undefined` of a `readTopic`. */
+      readonly group: string | undefined;
       readonly topic: string;
       readonly partition: number;
       readonly from: number;

@@ -14,6 +14,9 @@ export type {
 } from './admin/admin.js';
 export type { KafkaEvent } from './events.js';
 
+export { readTopic } from './sources/read.js';
+export type { ReadTopicOptions } from './sources/read.js';
+export type { ReadPlace, ReadPlaces } from './sources/readPlaces.js';
 export { fromTopic } from './sources/topic.js';
 export type { FromTopicOptions } from './sources/topic.js';
 export type { From, SourceOptions } from './sources/sourceOptions.js';

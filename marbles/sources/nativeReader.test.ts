@@ -100,15 +100,18 @@ describe('nativeReader', () => {
     expect(records[0]?.headers).toSatisfy(Object.isFrozen);
   });
 
-  it('leaves out rows which say that a partition has ended', () => {
+  it('tells rows which say that a partition has ended from records', () => {
     const eof = { offset: 2, code: PARTITION_EOF, value: 'no more messages' };
-    const { records, error } = read(rows(eof, { offset: 0, value: 'a' }, eof, eof, { offset: 1, value: 'b' }, eof));
+    const { batch, records, error } = read(
+      rows(eof, { offset: 0, value: 'a' }, eof, eof, { offset: 1, value: 'b' }, { ...eof, offset: 7 }),
+    );
+    expect(batch.ends.map(({ topic, offset }) => [topic, offset])).toEqual([2, 2, 2, 7].map((offset) => ['orders', offset]));
     expect(records.map(({ offset, timestamp, value }) => [offset, timestamp, String(value)])).toEqual([
       [0, 1_000, 'a'],
       [1, 1_001, 'b'],
     ]);
     expect(error).toBeUndefined();
-    expect(read(rows(eof))).toMatchObject({ error: undefined, records: [] });
+    expect(read(rows(eof))).toMatchObject({ error: undefined, records: [], batch: { ends: [{ offset: 2 }] } });
   });
 
   it('gives an error that came after records with them', () => {

@@ -1,4 +1,4 @@
-import { NEVER, asyncScheduler, delay, delayWhen, map, merge, share, take, tap, timer } from 'rxjs';
+import { NEVER, Subject, asyncScheduler, delay, delayWhen, map, merge, share, take, tap, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { commit } from '../../src/operators/commit.js';
 import type { KafkaRecord } from '../../src/record.js';
@@ -60,6 +60,31 @@ describe('Pump', () => {
       at(12, () => {
         lane.finish(1);
       });
+      expectObservable(values$, unsub).toBe(values);
+    }),
+  );
+
+  it(
+    'tells the end of a log when what comes before it was emitted, and not when it was read',
+    inVirtualTime(({ expectObservable }) => {
+      const kafka = source({ maxRecords: 2 });
+      const lane = kafka.lane();
+      const reader = log(rowsOf('abc'), { tellsEnd: true });
+      const ends$ = new Subject<string>();
+      const { values$ } = pumping(kafka, reader, [lane], {
+        onEnd: ({ offset }) => {
+          ends$.next(String(offset));
+        },
+      });
+      const unsub = ' 600ms !';
+      // The third is read by a sip, and held until there is credit for it.
+      const values = '-(ab) 295ms c';
+      const ends = '  - 299ms 3';
+
+      at(300, () => {
+        lane.finish(0);
+      });
+      expectObservable(ends$).toBe(ends);
       expectObservable(values$, unsub).toBe(values);
     }),
   );

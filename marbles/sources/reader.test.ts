@@ -45,6 +45,14 @@ describe('plainReader', () => {
     ]);
   });
 
+  it('says where partitions have ended, also without records', () => {
+    const end = { topic: 'orders', partition: 0, offset: 3 };
+    const consume: Consume = (_waitMs, _max, done) => {
+      done(null, [], [end]);
+    };
+    expect(read(consume)).toMatchObject({ error: undefined, batch: { length: 0, ends: [end] } });
+  });
+
   it('gives an error without records', () => {
     const error = { code: -195, message: 'broker transport failure' };
     expect(read(client(error as never).consume)).toMatchObject({ error, batch: { length: 0 } });

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import { Subject, asyncScheduler } from 'rxjs';
+import type { Position } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
 import type { Batch, ReadError, Reader } from '../../src/sources/reader.js';
 import { EMPTY_BATCH } from '../../src/sources/reader.js';
@@ -31,9 +32,11 @@ export interface Log extends Reader {
 export interface LogSettings {
   /** How long a read takes that finds records. Default 1. */
   readonly readMs?: () => number;
+  /** Whether a read that empties the log says that it has ended. Default `false`. */
+  readonly tellsEnd?: boolean;
 }
 
-export function log(rows: readonly Row[], { readMs = () => 1 }: LogSettings = {}): Log {
+export function log(rows: readonly Row[], { readMs = () => 1, tellsEnd = false }: LogSettings = {}): Log {
   const waiting = [...rows];
   const reads$ = new Subject<string>();
   const readAt: number[] = [];
@@ -63,7 +66,9 @@ export function log(rows: readonly Row[], { readMs = () => 1 }: LogSettings = {}
           const error = failure;
           const after = end;
           failure = end = undefined;
-          done(error ?? after, error === undefined && waiting.length > 0 ? batchOf(waiting.splice(0, max)) : EMPTY_BATCH);
+          const found = error === undefined ? waiting.splice(0, max) : [];
+          const ends = tellsEnd && waiting.length === 0 ? found.slice(-1).map(endAfter) : [];
+          done(error ?? after, found.length > 0 ? batchOf(found, ends) : EMPTY_BATCH);
         },
         waiting.length > 0 ? readMs() : waitMs,
       );
@@ -76,10 +81,15 @@ export function rowsOf(letters: string, bytes?: number): Row[] {
   return Array.from(letters, (value, offset) => ({ value, offset, ...(bytes === undefined ? {} : { bytes }) }));
 }
 
-function batchOf(rows: readonly Row[]): Batch {
+function endAfter({ offset, partition = 0 }: Row): Position {
+  return { topic: 'orders', partition, offset: offset + 1 };
+}
+
+function batchOf(rows: readonly Row[], ends: readonly Position[]): Batch {
   const at = (row: number): Row => rows[row] as Row;
   return {
     length: rows.length,
+    ends,
     topic: () => 'orders',
     partition: (row) => at(row).partition ?? 0,
     offset: (row) => at(row).offset,

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import { Observable as Rx, Subject, ignoreElements, map, tap } from 'rxjs';
+import type { Position } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
 import type { PartitionLane } from '../../src/sources/lane.js';
 import { Pump } from '../../src/sources/pump.js';
@@ -26,9 +27,16 @@ export function pumping(
   {
     stallAfterMs = Infinity,
     onStall = () => undefined,
+    onEnd = () => undefined,
     onStranger = () => undefined,
     awaitsAnswer = () => false,
-  }: { stallAfterMs?: number; onStall?: () => void; onStranger?: (lane: PartitionLane) => void; awaitsAnswer?: () => boolean } = {},
+  }: {
+    stallAfterMs?: number;
+    onStall?: () => void;
+    onEnd?: (end: Position) => void;
+    onStranger?: (lane: PartitionLane) => void;
+    awaitsAnswer?: () => boolean;
+  } = {},
 ): Pumping {
   const emitted$ = new Subject<KafkaRecord>();
   const fetching$ = new Subject<string>();
@@ -43,6 +51,7 @@ export function pumping(
     },
     onError: (error) => errors.push(error),
     onStall,
+    onEnd,
     onStranger,
     stallAfterMs,
     awaitsAnswer,

@@ -1,5 +1,5 @@
 import type { RowsRead } from '../addon.js';
-import type { Lane } from '../position.js';
+import type { Lane, Position } from '../position.js';
 import { LANE } from '../position.js';
 import type { Headers, KafkaRecord } from '../record.js';
 import type { Batch, ReadError, Reader } from './reader.js';
@@ -16,6 +16,7 @@ const [TOPIC, PARTITION, CODE, START, KEY, VALUE, HEADER, HEADERS, SIZE, INTEGER
 
 const PARTITION_EOF = -191;
 const UNKNOWN = -1;
+const NO_ENDS: readonly Position[] = [];
 
 /**
  * Reads through the addon in `native/`: a batch is a few columns and one buffer, filled off the main thread.
@@ -44,6 +45,7 @@ class ColumnBatch implements Batch {
   readonly #headers: Int32Array;
   readonly #bytes: Buffer;
   readonly length: number;
+  readonly ends: readonly Position[];
   /** The error that ended the batch. */
   readonly error: ReadError | undefined;
 
@@ -55,16 +57,20 @@ class ColumnBatch implements Batch {
     this.#headers = new Int32Array(columns, integersAt + this.#integers.byteLength);
     this.#bytes = Buffer.from(bytes);
     let length = 0;
+    let ends: Position[] | undefined;
     for (let row = 0; row < rows; row += 1) {
       const code = this.#integer(row, CODE);
       if (code === 0) {
         if (length < row) this.#move(row, length);
         length += 1;
-      } else if (code !== PARTITION_EOF) {
+      } else if (code === PARTITION_EOF) {
+        (ends ??= []).push({ topic: this.topic(row), partition: this.partition(row), offset: this.offset(row) });
+      } else {
         this.error = { code, message: String(this.#view(this.#integer(row, START), this.#integer(row, VALUE))) };
       }
     }
     this.length = length;
+    this.ends = ends ?? NO_ENDS;
   }
 
   topic(row: number): string {

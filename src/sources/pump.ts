@@ -1,6 +1,7 @@
 import type { SchedulerLike, Subscription } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 import type { Fingerprint } from '../offsets/store.js';
+import type { Position } from '../position.js';
 import type { KafkaRecord } from '../record.js';
 import type { Checkpointer } from './checkpointer.js';
 import type { Demand } from './demand.js';
@@ -17,6 +18,8 @@ export interface PumpOptions {
   readonly laneOf: (topic: string, partition: number) => PartitionLane | undefined;
   readonly emit: (record: KafkaRecord) => void;
   readonly onError: (error: ReadError) => void;
+  /** The end of a partition's log was met, and what comes before it was emitted. */
+  readonly onEnd?: (end: Position) => void;
   /** Out of credit, and nothing has come back for `stallAfterMs`. */
   readonly onStall: () => void;
   readonly stallAfterMs: number;
@@ -214,9 +217,16 @@ export class Pump {
   }
 
   #take(batch: Batch): void {
-    if (batch.length === 0 || this.#draining) return;
-    const row = this.#backlog.length > 0 ? 0 : this.#emit(batch, 0);
-    if (row < batch.length) this.#hold(batch, row);
+    if ((batch.length === 0 && batch.ends.length === 0) || this.#draining) return;
+    const behind = this.#backlog.length > 0;
+    const row = behind ? 0 : this.#emit(batch, 0);
+    if (behind || row < batch.length) this.#hold(batch, row);
+    else this.#tellEnds(batch);
+  }
+
+  #tellEnds({ ends }: Batch): void {
+    const { onEnd } = this.#options;
+    if (onEnd !== undefined) for (const end of ends) onEnd(end);
   }
 
   /** Keeps what found no credit, with the lanes that it was read for: a partition may be taken away and come back meanwhile, from its beginning. */
@@ -230,6 +240,7 @@ export class Pump {
       first.row = this.#emit(first.batch, first.row, first.lanes);
       if (first.row < first.batch.length) return;
       this.#backlog.shift();
+      this.#tellEnds(first.batch);
     }
     this.#sipped = 0;
     if (!this.#paused) return;

@@ -1,11 +1,13 @@
 import type { Message, MessageHeader } from 'node-rdkafka';
 import { LANE } from '../position.js';
-import type { Lane } from '../position.js';
+import type { Lane, Position } from '../position.js';
 import type { Headers, KafkaRecord } from '../record.js';
 
 /** What one read brought. Rows are looked at in place; a record is made only for those that are emitted. */
 export interface Batch {
   readonly length: number;
+  /** Where the logs of partitions ended when they had been read as far as this batch goes; only told to those that ask their client for it. */
+  readonly ends: readonly Position[];
   topic(row: number): string;
   partition(row: number): number;
   offset(row: number): number;
@@ -34,7 +36,7 @@ export interface ReadError {
 export type Consume = (
   timeoutMs: number,
   max: number,
-  done: (error: ReadError | undefined | null, messages: Message[] | undefined) => void,
+  done: (error: ReadError | undefined | null, messages: Message[] | undefined, ends?: readonly Position[]) => void,
 ) => void;
 
 /** What one batch may hold; records wait in the client's own bounded buffer until they are asked for. */
@@ -42,6 +44,7 @@ export const BATCH_BYTES = 4 * 1024 * 1024;
 
 export const EMPTY_BATCH: Batch = {
   length: 0,
+  ends: [],
   topic: none,
   partition: none,
   offset: none,
@@ -63,10 +66,10 @@ export function plainReader(consume: Consume): Reader {
   return {
     read(max, waitMs, done) {
       const drain = hot || waitMs === 0;
-      consume(drain ? 0 : waitMs, drain ? max : 1, (error, messages) => {
-        hot = messages !== undefined && messages.length > 0;
+      consume(drain ? 0 : waitMs, drain ? max : 1, (error, messages = [], ends = []) => {
+        hot = messages.length > 0;
         if (error !== undefined && error !== null) done(error, EMPTY_BATCH);
-        else done(undefined, hot ? new MessageBatch(messages as Message[]) : EMPTY_BATCH);
+        else done(undefined, hot || ends.length > 0 ? new MessageBatch(messages, ends) : EMPTY_BATCH);
       });
     },
   };
@@ -75,10 +78,12 @@ export function plainReader(consume: Consume): Reader {
 class MessageBatch implements Batch {
   readonly #messages: Message[];
   readonly length: number;
+  readonly ends: readonly Position[];
 
-  constructor(messages: Message[]) {
+  constructor(messages: Message[], ends: readonly Position[]) {
     this.#messages = messages;
     this.length = messages.length;
+    this.ends = ends;
   }
 
   topic(row: number): string {

@@ -409,6 +409,7 @@ export class FakeMember implements GroupMember {
     const at = (row: number): Row => rows[row] as Row;
     return {
       length: rows.length,
+      ends: [],
       topic: () => topic,
       partition: (row) => at(row).partition,
       offset: (row) => at(row).offset,
