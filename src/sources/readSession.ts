@@ -107,7 +107,7 @@ export class ReadSession implements Client {
         this.#laneAt(end)?.reach(end.offset);
       },
       onStall: () => {
-        fail(stalled([...this.#open], this.#demand, source));
+        fail(stalled(this.#lanes.all(), this.#demand, source));
       },
       stallAfterMs: source.stallAfterMs,
       awaitsAnswer: () => false,
