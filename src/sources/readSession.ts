@@ -73,6 +73,11 @@ export class ReadSession implements Client {
           'commit({ apply }): readTopic remembers nothing, so there is no transaction for state: use fromTopic with openOffsets.',
         );
       },
+      commitThrough: () => {
+        throw new OptionError(
+          'toTransaction: readTopic has no group whose offsets could be in a transaction: use fromTopic with groupOffsets, or write with toTopic().',
+        );
+      },
       onFailure: fail,
       onRefused: () => undefined,
       onLate: () => undefined,
