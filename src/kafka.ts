@@ -4,7 +4,7 @@ import type { Admin } from './admin/admin.js';
 import { Calls } from './admin/calls.js';
 import { groupAdmin } from './admin/groupAdmin.js';
 import { topicAdmin } from './admin/topicAdmin.js';
-import type { Cluster, Properties } from './cluster.js';
+import type { Properties } from './cluster.js';
 import { ClosedError, OptionError } from './errors.js';
 import type { KafkaEvent } from './events.js';
 import { checkOptions, timerMs } from './options.js';
@@ -89,7 +89,7 @@ const OPTIONS = {
  * kafka.events$.subscribe((event) => console.log(event.type));
  * ```
  */
-export class Kafka implements Cluster {
+export class Kafka {
   readonly #clients = new Set<Client>();
   readonly #events$ = new Subject<KafkaEvent>();
   readonly #adminCalls: Calls;
