@@ -157,8 +157,8 @@ export interface GroupTransaction {
 /** The member of a group for which a transaction commits. */
 export interface TransactionMember {
   /**
-   * Lets `add` put the member's offsets into a transaction; `consumer` is the client's own handle. Rejects if the member gave partitions back
-   * meanwhile: the group may have taken the offsets for those of its next generation, and they must not be committed.
+   * Lets `add` put the member's offsets into a transaction; `consumer` is the client's own handle. Rejects if the member has given
+   * partitions back since the commit was asked for: the group may have taken the offsets for those of its next generation, and they must not be committed.
    */
   addOffsets(add: (consumer: object) => Promise<void>): Promise<void>;
   /** What the group has committed, once no transaction is under way that could change it; partitions of which it has nothing are left out. */

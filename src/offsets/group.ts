@@ -1,6 +1,6 @@
 import { BrokerError, KafkaRxError, OptionError, StoreFailedError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
-import type { GroupTransaction, Position, TopicPartition } from '../position.js';
+import type { GroupTransaction, Position, TopicPartition, TransactionMember } from '../position.js';
 import type { StateReader } from '../state.js';
 import { assertForward } from './forward.js';
 import type { ApplyWrite, Checkpoint, Claim, GroupCommits, OffsetStore } from './store.js';
@@ -102,12 +102,14 @@ class GroupOffsets implements OffsetStore {
 }
 
 /** The offsets of a group as one of its members sees them. */
-class MemberOffsets implements OffsetStore {
+class MemberOffsets implements OffsetStore, TransactionMember {
   readonly #store: GroupOffsets;
   readonly #member: GroupCommits;
   /** What this member has claimed and written, with its group. */
   readonly #known = new Map<string, { readonly group: string; readonly checkpoint: Checkpoint }>();
   #transaction: GroupTransaction | undefined;
+  /** How often the member had given partitions back when its transaction began; one write is under way at a time. */
+  #since = 0;
 
   constructor(store: GroupOffsets, member: GroupCommits) {
     this.#store = store;
@@ -130,6 +132,14 @@ class MemberOffsets implements OffsetStore {
     this.#assertOpen();
     if (apply !== undefined) return this.#store.state();
     return this.#put(group, checkpoints, 'forward');
+  }
+
+  addOffsets(add: (consumer: object) => Promise<void>): Promise<void> {
+    return this.#member.addOffsets(this.#since, add);
+  }
+
+  committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]> {
+    return this.#member.committed(partitions);
   }
 
   commitThrough(transaction: GroupTransaction): void {
@@ -204,9 +214,11 @@ class MemberOffsets implements OffsetStore {
   /** Answers those that are not the member's any more. After what passes it does the same again, with those that still are. */
   async #commitThrough(transaction: GroupTransaction, group: string, checkpoints: readonly Checkpoint[]): Promise<readonly Checkpoint[]> {
     for (;;) {
+      // What is given back from now on may come back as another assignment, with a generation that the group would take.
+      this.#since = this.#member.givenBack;
       const ours = checkpoints.filter((one) => this.#member.owns(one) && this.#store.isCurrent(keyOf(group, one), one.epoch));
       try {
-        if (ours.length > 0) await transaction.commit(ours.map(positionOf), this.#member);
+        if (ours.length > 0) await transaction.commit(ours.map(positionOf), this);
         return checkpoints.filter((one) => !ours.includes(one));
       } catch (error) {
         if (error instanceof BrokerError && FENCED.has(error.kafkaCode)) return checkpoints;

@@ -42,11 +42,15 @@ export interface Claim extends TopicPartition {
 }
 
 /** What a store that keeps offsets in the group itself asks of the group's member. */
-export interface GroupCommits extends TransactionMember {
+export interface GroupCommits extends Pick<TransactionMember, 'committed'> {
   /** Rejects if the group does not take them. */
   commit(positions: readonly Position[]): Promise<void>;
   /** Whether the partition is the member's. */
   owns(partition: TopicPartition): boolean;
+  /** How often it has given partitions back. */
+  readonly givenBack: number;
+  /** As a {@link TransactionMember} has it; rejects if the member has given partitions back since it had done so `since` times. */
+  addOffsets(since: number, add: (consumer: object) => Promise<void>): Promise<void>;
 }
 
 /**

@@ -39,8 +39,10 @@ export interface GroupMember {
   commit(positions: readonly Position[]): ObservableInput<void>;
   /** Whether the partition is assigned to it, and it is not leaving. */
   owns(partition: TopicPartition): boolean;
-  /** As {@link TransactionMember} has it. */
-  addOffsets(add: (consumer: object) => Promise<void>): Promise<void>;
+  /** How often partitions were given back. */
+  readonly givenBack: number;
+  /** Lets `add` put offsets into a transaction, unless partitions have been given back since that had been so `since` times. */
+  addOffsets(since: number, add: (consumer: object) => Promise<void>): Promise<void>;
   /** Whether it sees what transactions have committed, and no more. */
   readonly readsCommitted: boolean;
   /** Whether the group has yet to answer a commit: its answers come with reads. */
@@ -185,16 +187,24 @@ class RdkafkaMember extends Fetcher implements GroupMember {
    * The offsets carry the member's id and generation, by which the group knows a member that it has put out. Of one that was, librdkafka forgets
    * the id, or the generation, and joins again only when its partitions are given back; so nothing that is added before is taken for another's.
    */
-  async addOffsets(add: (consumer: object) => Promise<void>): Promise<void> {
-    const { group } = this.#options;
-    if (this.#closing !== undefined) throw new BrokerError(`the member of group ${group} is leaving`, { kafkaCode: REBALANCE_IN_PROGRESS });
-    const before = this.#givenBack;
+  async addOffsets(since: number, add: (consumer: object) => Promise<void>): Promise<void> {
+    this.#assertHeld(since);
     const adding = add(this.consumer);
     this.#adding = adding.catch(() => undefined);
     await adding;
-    if (before !== this.#givenBack) {
-      throw new BrokerError(`group ${group} has taken partitions away meanwhile`, { kafkaCode: REBALANCE_IN_PROGRESS, retriable: true });
-    }
+    this.#assertHeld(since);
+  }
+
+  get givenBack(): number {
+    return this.#givenBack;
+  }
+
+  #assertHeld(since: number): void {
+    if (this.#closing === undefined && since === this.#givenBack) return;
+    throw new BrokerError(`the member of group ${this.#options.group} has given partitions back meanwhile`, {
+      kafkaCode: REBALANCE_IN_PROGRESS,
+      retriable: true,
+    });
   }
 
   async committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]> {

@@ -89,7 +89,10 @@ function inPromises(member: GroupMember): GroupCommits {
   return {
     commit: (positions) => lastValueFrom(from(member.commit(positions)), { defaultValue: undefined }),
     owns: (partition) => member.owns(partition),
-    addOffsets: (add) => member.addOffsets(add),
+    get givenBack() {
+      return member.givenBack;
+    },
+    addOffsets: (since, add) => member.addOffsets(since, add),
     committed: (partitions) => lastValueFrom(from(member.committed(partitions)), { defaultValue: [] }),
   };
 }

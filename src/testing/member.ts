@@ -219,7 +219,9 @@ export class FakeMember implements GroupMember {
     return !this.closed && this.#fetching.has(partition);
   }
 
-  addOffsets(add: (consumer: object) => Promise<void>): Promise<void> {
+  readonly givenBack = 0;
+
+  addOffsets(_since: number, add: (consumer: object) => Promise<void>): Promise<void> {
     return add(this);
   }
 

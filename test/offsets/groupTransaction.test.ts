@@ -10,27 +10,32 @@ const GROUP = 'billing';
 async function committing(answer: (tries: number) => Error | undefined = () => undefined) {
   const kafka = new Kafka({ brokers: ['unused:9092'] });
   const owned = new Set([0, 1]);
+  const group = { givenBack: 0 };
   const asked: (readonly Position[])[] = [];
   const member: GroupCommits = {
     commit: () => Promise.reject(new Error('not through the transaction')),
     committed: () => Promise.resolve([]),
     owns: ({ partition }) => owned.has(partition),
-    addOffsets: (add) => add({}),
+    get givenBack() {
+      return group.givenBack;
+    },
+    addOffsets: (since, add) => (since === group.givenBack ? add({}) : Promise.reject(passing())),
   };
   const store = groupOffsets(kafka);
   const offsets = store.forMember?.(member, kafka) as Required<OffsetStore>;
   const transaction: GroupTransaction = {
-    commit: (positions) => {
+    commit: async (positions, enlisted) => {
       asked.push(positions);
       const error = answer(asked.length);
-      return error === undefined ? Promise.resolve() : Promise.reject(error);
+      if (error !== undefined) throw error;
+      await enlisted.addOffsets(() => Promise.resolve());
     },
   };
   offsets.commitThrough(transaction);
   const claim = (): Promise<unknown> => offsets.claim(GROUP, [at(0), at(1)]) as Promise<unknown>;
   await claim();
   const write = (...checkpoints: Checkpoint[]) => offsets.write(GROUP, checkpoints) as Promise<readonly Checkpoint[]>;
-  return { offsets, transaction, owned, asked, claim, write };
+  return { offsets, transaction, owned, group, asked, claim, write };
 }
 
 const at = (partition: number) => ({ topic: 'orders', partition });
@@ -67,6 +72,18 @@ describe('the offsets of a group, through a transaction', () => {
       if (tries > 1) return undefined;
       void found.claim();
       return passing();
+    });
+    expect(await found.write(checkpoint(0, 5))).toEqual([checkpoint(0, 5)]);
+    expect(found.asked).toHaveLength(1);
+  });
+
+  it('are not added for partitions that were given back after the transaction began, and have come back', async () => {
+    const found = await committing((tries) => {
+      if (tries === 1) {
+        found.group.givenBack += 1;
+        void found.claim();
+      }
+      return undefined;
     });
     expect(await found.write(checkpoint(0, 5))).toEqual([checkpoint(0, 5)]);
     expect(found.asked).toHaveLength(1);
