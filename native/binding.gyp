@@ -2,7 +2,7 @@
   "targets": [
     {
       "target_name": "kafka_rx",
-      "sources": ["reader.cc"],
+      "sources": ["addon.cc", "producer.cc", "reader.cc"],
       "include_dirs": [
         "<(nan)",
         "<(rdkafka)",

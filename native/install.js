@@ -1,12 +1,12 @@
 /**
- * Builds the native reader, after kafka-rx was installed. Where that fails the installation has not: reading then goes through
- * node-rdkafka's own `consume`, and `events$` says so.
+ * Builds the native reader and producer, after kafka-rx was installed. Where that fails the installation has not: records then
+ * go through node-rdkafka's own `consume` and `produce`, and `events$` says so.
  *
  * In `postinstall`, because npm runs all `install` scripts at once, and node-rdkafka has to be built before.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -17,7 +17,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 try {
   build();
 } catch (error) {
-  process.stderr.write(`kafka-rx: the native reader was not built, reading will be slower: ${error.message}\n`);
+  process.stderr.write(`kafka-rx: the native reader and producer were not built, records will take longer: ${error.message}\n`);
 }
 
 function build() {
@@ -29,7 +29,8 @@ function build() {
   if (!existsSync(join(rdkafka, 'build/deps/librdkafka.so.1'))) throw new Error('node-rdkafka was not built together with its librdkafka');
   const { version } = JSON.parse(readFileSync(rdkafkaPackage, 'utf8'));
   // What is built from other sources than those that lie here is not used.
-  const hash = createHash('sha256').update(readFileSync(join(here, 'reader.cc')));
+  const hash = createHash('sha256');
+  for (const file of readdirSync(here).sort()) if (/\.(cc|h)$/.test(file)) hash.update(readFileSync(join(here, file)));
   const source_hash = `sha256-${hash.digest('hex')}`;
   const settings = { rdkafka, nan, rdkafka_version: version, source_hash };
   const defines = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);

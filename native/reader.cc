@@ -18,9 +18,6 @@
  *
  * It reads with rd_kafka_consumer_poll, message by message. rd_kafka_consume_batch_queue would be a little faster, and loses records: it puts
  * the position one past each row, also past one that only says that the partition has ended (librdkafka #4844).
- *
- * The layout of `NodeKafka::Connection` is that of the version that this is compiled against; who loads it compares `nodeRdkafkaVersion`. A build
- * that was left over from other sources than this file says so by its `sourceHash`.
  */
 
 #include <nan.h>
@@ -37,9 +34,9 @@
 #include <utility>
 #include <vector>
 
-#include "rdkafka.h"
-#include "src/connection.h"
+#include "client.h"
 
+namespace kafka_rx {
 namespace {
 
 /*
@@ -60,15 +57,6 @@ enum Column : size_t {
   INTEGERS
 };
 constexpr size_t DOUBLES = 2;
-
-using Connection = NodeKafka::Connection;
-
-/* What node-rdkafka keeps to itself, as pointers to members: that takes none of its symbols. */
-struct Opened : Connection {
-  static constexpr RdKafka::Handle* Connection::* client = &Opened::m_client;
-  static constexpr bool Connection::* closing = &Opened::m_is_closing;
-  static constexpr uv_rwlock_t Connection::* lock = &Opened::m_connection_lock;
-};
 
 struct Destroy {
   void operator()(rd_kafka_message_t* message) const { rd_kafka_message_destroy(message); }
@@ -155,17 +143,15 @@ class Read : public Nan::AsyncWorker {
   }
 
   void Execute() override {
-    uv_rwlock_t* lock = &(connection_->*Opened::lock);
-    uv_rwlock_rdlock(lock);
-    RdKafka::Handle* client = connection_->*Opened::client;
-    if (client == nullptr || connection_->*Opened::closing) {
+    Held held(connection_);
+    rd_kafka_t* client = held.client();
+    if (client == nullptr) {
       AddError(RD_KAFKA_RESP_ERR__STATE, "the client is not connected");
     } else {
-      Take(client->c_ptr());
+      Take(client);
     }
     Pack();
     rows_.clear();
-    uv_rwlock_rdunlock(lock);
   }
 
   void HandleOKCallback() override {
@@ -289,17 +275,10 @@ class Read : public Nan::AsyncWorker {
   Block bytes_;
 };
 
-/* Any other object would crash the process. That it is not of a relative of node-rdkafka, only JavaScript can tell. */
-bool IsClient(v8::Local<v8::Value> value) {
-  if (!value->IsObject()) return false;
-  auto object = value.As<v8::Object>();
-  return object->InternalFieldCount() == 1 && *Nan::Utf8String(object->GetConstructorName()) == std::string_view("KafkaConsumer");
-}
-
-NAN_METHOD(Accepts) { info.GetReturnValue().Set(IsClient(info[0])); }
+NAN_METHOD(Accepts) { info.GetReturnValue().Set(IsClient(info[0], "KafkaConsumer")); }
 
 NAN_METHOD(StartRead) {
-  if (info.Length() != 5 || !IsClient(info[0]) || !info[4]->IsFunction()) {
+  if (info.Length() != 5 || !IsClient(info[0], "KafkaConsumer") || !info[4]->IsFunction()) {
     return Nan::ThrowTypeError("kafka-rx: read(client, maxRecords, maxBytes, waitMs, callback), client one of node-rdkafka's consumers");
   }
   auto* callback = new Nan::Callback(info[4].As<v8::Function>());
@@ -307,14 +286,11 @@ NAN_METHOD(StartRead) {
                                  Nan::To<uint32_t>(info[2]).FromJust(), Nan::To<int32_t>(info[3]).FromJust()));
 }
 
-NAN_MODULE_INIT(Init) {
-  Nan::SetMethod(target, "accepts", Accepts);
-  Nan::SetMethod(target, "read", StartRead);
-  Nan::Set(target, Nan::New("sourceHash").ToLocalChecked(), Nan::New(SOURCE_HASH).ToLocalChecked());
-  Nan::Set(target, Nan::New("nodeRdkafkaVersion").ToLocalChecked(), Nan::New(NODE_RDKAFKA_VERSION).ToLocalChecked());
-  Nan::Set(target, Nan::New("librdkafkaVersion").ToLocalChecked(), Nan::New(rd_kafka_version_str()).ToLocalChecked());
-}
-
 }  // namespace
 
-NODE_MODULE(kafka_rx, Init)
+void InitReader(v8::Local<v8::Object> target) {
+  Nan::SetMethod(target, "accepts", Accepts);
+  Nan::SetMethod(target, "read", StartRead);
+}
+
+}  // namespace kafka_rx

@@ -244,29 +244,73 @@ export class DecodeError extends KafkaRxError {
   }
 }
 
-/** A record was not acknowledged. `outcome: 'unknown'` means that it may be in the log all the same. */
-export class DeliveryError extends KafkaRxError {
+/** What is known of a record that was not acknowledged. */
+export interface DeliveryErrorOptions {
   readonly topic: string;
   readonly partition: number | undefined;
   readonly kafkaCode: number;
   readonly outcome: 'failed' | 'unknown';
+  readonly retriable: boolean;
+  readonly cause?: unknown;
+}
 
-  constructor(
-    message: string,
-    options: {
-      topic: string;
-      partition: number | undefined;
-      kafkaCode: number;
-      outcome: 'failed' | 'unknown';
-      retriable: boolean;
-      cause?: unknown;
-    },
-  ) {
-    super(message, { code: 'DELIVERY', retriable: options.retriable, cause: options.cause });
+/** A record was not acknowledged. `outcome: 'unknown'` means that it may be in the log all the same; `'failed'`, that it is not. */
+export class DeliveryError extends KafkaRxError {
+  readonly topic: string;
+  /** Unless it was still to be chosen. */
+  readonly partition: number | undefined;
+  /** librdkafka's error code: positive from the broker, negative from the client. */
+  readonly kafkaCode: number;
+  readonly outcome: 'failed' | 'unknown';
+
+  constructor(message: string, options: DeliveryErrorOptions & { code?: string }) {
+    super(message, { code: options.code ?? 'DELIVERY', retriable: options.retriable, cause: options.cause });
     this.topic = options.topic;
     this.partition = options.partition;
     this.kafkaCode = options.kafkaCode;
     this.outcome = options.outcome;
+  }
+}
+
+/** A record is larger than the client or the topic takes. It is not in the log. */
+export class RecordTooLargeError extends DeliveryError {
+  /** Of key, value and headers. */
+  readonly sizeBytes: number;
+  /** What the client takes at most; undefined where it was the broker that refused, by the topic's `max.message.bytes`. */
+  readonly limitBytes: number | undefined;
+
+  constructor(message: string, options: DeliveryErrorOptions & { sizeBytes: number; limitBytes: number | undefined }) {
+    super(message, { ...options, code: 'RECORD_TOO_LARGE' });
+    this.sizeBytes = options.sizeBytes;
+    this.limitBytes = options.limitBytes;
+  }
+}
+
+/** The topic or the partition of an outgoing record does not exist, or was deleted meanwhile. */
+export class UnknownDestinationError extends DeliveryError {
+  constructor(message: string, options: DeliveryErrorOptions) {
+    super(message, { ...options, code: 'UNKNOWN_DESTINATION' });
+  }
+}
+
+/** The client may not write to the topic, or not as it wants to. The record is not in the log. */
+export class NotAuthorizedError extends DeliveryError {
+  constructor(message: string, options: DeliveryErrorOptions) {
+    super(message, { ...options, code: 'NOT_AUTHORIZED' });
+  }
+}
+
+/** A record was not acknowledged within `messageTimeoutMs`: where it may have reached the broker, `outcome` is `'unknown'`. */
+export class DeliveryTimeoutError extends DeliveryError {
+  constructor(message: string, options: DeliveryErrorOptions) {
+    super(message, { ...options, code: 'DELIVERY_TIMEOUT' });
+  }
+}
+
+/** The broker takes nothing more of this producer: it has forgotten its state, or another one has taken its place. */
+export class ProducerFencedError extends DeliveryError {
+  constructor(message: string, options: DeliveryErrorOptions) {
+    super(message, { ...options, code: 'PRODUCER_FENCED' });
   }
 }
 

@@ -10,9 +10,9 @@ export function timerMs(ms: number): number {
 
 /** What an option may be. */
 export type OptionKind =
-  'string' | 'text' | 'boolean' | 'function' | 'object' | 'array' | 'positive' | 'count' | 'signal' | 'any' | readonly string[];
+  'string' | 'text' | 'boolean' | 'function' | 'object' | 'array' | 'positive' | 'count' | 'signal' | 'any' | readonly (string | number)[];
 
-const KINDS: Readonly<Record<Exclude<OptionKind, readonly string[]>, readonly [(value: unknown) => boolean, string]>> = {
+const KINDS: Readonly<Record<Extract<OptionKind, string>, readonly [(value: unknown) => boolean, string]>> = {
   string: [(value) => typeof value === 'string', 'a string'],
   text: [(value) => typeof value === 'string' && value.length > 0, 'a string that is not empty'],
   boolean: [(value) => typeof value === 'boolean', 'true or false'],
@@ -46,8 +46,8 @@ export function checkOptions(
     if (kind === undefined) throw new OptionError(`${where}: unknown option \`${name}\`${suggestion(name, Object.keys(known))}`);
     if (value === undefined) continue;
     if (typeof kind !== 'string') {
-      if (!kind.includes(value as string))
-        throw new OptionError(`${where}: \`${name}\` must be ${kind.map((word) => `'${word}'`).join(' or ')}.`);
+      if (!kind.includes(value as string | number))
+        throw new OptionError(`${where}: \`${name}\` must be ${kind.map((word) => (typeof word === 'string' ? `'${word}'` : word)).join(' or ')}.`);
     } else if (!KINDS[kind][0](value)) {
       throw new OptionError(`${where}: \`${name}\` must be ${KINDS[kind][1]}.`);
     }

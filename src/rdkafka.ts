@@ -52,6 +52,12 @@ function textOf(code: number): string {
   return new OfCode(code).message.toLowerCase();
 }
 
+/** What librdkafka calls an error with this code. */
+export function textOf(code: number): string {
+  const { err2str } = require('node-rdkafka/librdkafka') as { err2str: (code: number) => string };
+  return err2str(code);
+}
+
 function firstLine(cause: unknown): string {
   return String(cause instanceof Error ? cause.message : cause).split('\n', 1)[0] ?? '';
 }

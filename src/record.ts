@@ -51,6 +51,8 @@ export interface ProducerRecord {
 export interface Delivery extends TopicPartition {
   /** The offset it got, or -1 where the broker does not tell (`acks: 0`). */
   readonly offset: number;
+  /** Milliseconds since the epoch as they stand in the log: the record's own, or the broker's where the topic asks for that; -1 if unknown. */
+  readonly timestamp: number;
 }
 
 /**

@@ -137,7 +137,7 @@ describe('the demo', () => {
 });
 
 describe('its ledger', () => {
-  const delivery = (partition: number, offset: number) => ({ topic: 'orders', partition, offset });
+  const delivery = (partition: number, offset: number) => ({ topic: 'orders', partition, offset, timestamp: 1 });
 
   it('counts what was acknowledged against what stands in the log', () => {
     const ledger = new Ledger();

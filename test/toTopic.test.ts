@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import type { Observable } from 'rxjs';
 import { concat, defer, EMPTY, from, map, of, Subject, take } from 'rxjs';
 import { describe, expect, inject, it, vi } from 'vitest';
+import { addon } from '../src/addon.js';
 import type { Delivery, KafkaRecord, ProducerRecord } from '../src/index.js';
 import { commit, fromTopic, Kafka, memoryOffsets, toTopic } from '../src/index.js';
 import { embeddedKafka } from '../src/testing/index.js';
@@ -9,6 +11,8 @@ import { created, unique } from './sinks/topics.js';
 import { contents, counts } from './sinks/witness.js';
 
 const brokers = inject('brokers');
+const producesNatively = () =>
+  'addon' in addon() && process.env['KAFKA_RX_PRODUCER'] !== 'plain' && process.env['KAFKA_RX_READER'] !== 'plain';
 const real = inject('brokerKind') !== 'embedded';
 /** Records leave the client by the batch, and only when it is full: so a test decides when they are written. */
 const batchesOf = (size: number) => ({ 'linger.ms': 200_000, 'batch.num.messages': size });
@@ -84,10 +88,11 @@ describe.runIf(real)('toTopic', () => {
     );
 
     expect(placed.map((deliveries) => deliveries.map(({ name }) => name))).toEqual(inputs);
-    const expected = (await contents(brokers, topic)).map(({ partition, offset, value }) => ({
+    const expected = (await contents(brokers, topic)).map(({ partition, offset, timestamp, value }) => ({
       topic,
       partition,
       offset,
+      timestamp,
       name: String(value),
     }));
     expect(placed.flat().sort((a, b) => a.partition - b.partition || a.offset - b.offset)).toEqual(expected);
@@ -272,6 +277,27 @@ describe.each(real ? ['the broker', 'the embedded cluster'] : ['the embedded clu
     ];
     expect((await contents(at, topic)).map(textHeaders)).toEqual(expected);
     expect(await collect(read(kafka, topic).pipe(take(3), commit(), map(textHeaders)))).toEqual(expected);
+  });
+
+  it.runIf(producesNatively())('has every key, value and header as it was given, whatever bytes it is made of', async () => {
+    await using cluster = where === 'the broker' ? undefined : await embeddedKafka();
+    const at = cluster?.brokers ?? brokers;
+    await using kafka = new Kafka({ brokers: at });
+    const topic = await created('bytes', 4, {}, at);
+    const field = fc.option(fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)));
+    const name = fc.string({ unit: 'grapheme', maxLength: 8 }).filter((text) => text.isWellFormed() && !text.includes('\0'));
+    const record = fc.record({
+      partition: fc.constant(0),
+      key: field,
+      value: field,
+      headers: fc.array(fc.tuple(name, field), { maxLength: 5 }),
+    });
+    const records = fc.sample(record, 2_000);
+
+    await collect(from(records).pipe(toTopic(kafka, topic, (each) => each)));
+
+    const found = await collect(read(kafka, topic).pipe(take(records.length), commit()));
+    expect(found.map(({ key, value, headers }) => ({ partition: 0, key, value, headers }))).toEqual(records);
   });
 
   it('has a header even where its name means something to JavaScript', async () => {

@@ -28,7 +28,7 @@ export class FakeKafka implements Outlet {
       () => {
         if (fate === undefined) {
           this.arrived.push(value);
-          settle(undefined, { topic: record.topic, partition: 0, offset: this.arrived.length - 1 });
+          settle(undefined, { topic: record.topic, timestamp: 1, partition: 0, offset: this.arrived.length - 1 });
         } else settle(failure(fate), undefined);
       },
       fate === undefined ? this.ackMs : this.failMs,
@@ -128,7 +128,7 @@ export class FakeSpill implements Spill {
 
 /** `a1` has the key `a`. */
 export function outgoingOf(value: string): Outgoing {
-  return { topic: 't', key: Buffer.from(value.charAt(0)), value: Buffer.from(value), partition: null, timestamp: 1, headers: undefined };
+  return { topic: 't', key: Buffer.from(value.charAt(0)), value: Buffer.from(value), partition: null, timestamp: 1, headers: [] };
 }
 
 export interface Setup {

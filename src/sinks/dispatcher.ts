@@ -6,10 +6,10 @@ import { backoffMs } from './backoff.js';
 import { frameBytes } from './frame.js';
 import { KeyLanes } from './keyLanes.js';
 import type { Outgoing } from './outgoing.js';
-import type { Settle } from './producer.js';
 import type { Drop, PublisherState, PublisherStats, Rejection } from './publisherStats.js';
 import { Counters } from './publisherStats.js';
 import type { Spill, Stored } from './spill.js';
+import type { Settle } from './transport.js';
 
 /** What became of a message. */
 export interface PublishOutcome {

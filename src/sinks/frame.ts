@@ -20,15 +20,14 @@ export interface Framed {
 }
 
 /** How many bytes the record takes on disk; about what it takes in memory. */
-export function frameBytes({ topic, key, value, headers = [] }: Outgoing): number {
+export function frameBytes({ topic, key, value, headers }: Outgoing): number {
   let bytes = HEAD_BYTES + FIXED_BYTES + topic.length + (key?.length ?? 0) + (value?.length ?? 0);
-  for (const header of headers)
-    for (const [name, text] of Object.entries(header)) bytes += 8 + Buffer.byteLength(name) + Buffer.byteLength(text);
+  for (const [name, content] of headers) bytes += 8 + Buffer.byteLength(name) + (content?.length ?? 0);
   return bytes;
 }
 
 export function encodeFrame(record: Outgoing, at: number): Buffer {
-  const { topic, key, value, timestamp = NONE, partition, headers = [] } = record;
+  const { topic, key, value, timestamp = NONE, partition, headers } = record;
   const frame = Buffer.allocUnsafe(frameBytes(record));
   frame.writeDoubleBE(at, HEAD_BYTES);
   frame.writeDoubleBE(timestamp, HEAD_BYTES + 8);
@@ -41,12 +40,12 @@ export function encodeFrame(record: Outgoing, at: number): Buffer {
   end += frame.write(topic, end, 'latin1');
   end += key?.copy(frame, end) ?? 0;
   end += value?.copy(frame, end) ?? 0;
-  for (const header of headers) {
-    for (const text of Object.entries(header).flat()) {
-      const length = frame.write(text, end + 4);
-      frame.writeUInt32BE(length, end);
-      end += 4 + length;
-    }
+  for (const [name, content] of headers) {
+    const length = frame.write(name, end + 4);
+    frame.writeInt32BE(length, end);
+    end += 4 + length;
+    frame.writeInt32BE(content?.length ?? NONE, end);
+    end += 4 + (content?.copy(frame, end + 4) ?? 0);
   }
   MARK.copy(frame);
   frame.writeUInt32BE(frame.length - HEAD_BYTES, 4);
@@ -78,7 +77,7 @@ export function nextFrame(bytes: Buffer, start: number): Place | undefined {
   return undefined;
 }
 
-/** The key and the value are views into `bytes`. */
+/** Key, value and header values are views into `bytes`. */
 export function decodeFrame(bytes: Buffer, start: number): Framed {
   const at = start + HEAD_BYTES;
   const timestamp = bytes.readDoubleBE(at + 8);
@@ -89,15 +88,12 @@ export function decodeFrame(bytes: Buffer, start: number): Framed {
   const topic = take(bytes.readUInt16BE(at + 20)).toString('latin1');
   const key = field(bytes.readInt32BE(at + 24));
   const value = field(bytes.readInt32BE(at + 28));
-  const text = (): string => {
-    const length = bytes.readUInt32BE(end);
+  const sized = (): Buffer | null => {
+    const length = bytes.readInt32BE(end);
     end += 4;
-    return take(length).toString();
+    return field(length);
   };
-  const headers = Array.from({ length: bytes.readUInt16BE(at + 22) }, () => {
-    const name = text();
-    return { [name]: text() };
-  });
+  const headers = Array.from({ length: bytes.readUInt16BE(at + 22) }, () => [String(sized()), sized()] as const);
   return {
     at: bytes.readDoubleBE(at),
     record: {
@@ -106,7 +102,7 @@ export function decodeFrame(bytes: Buffer, start: number): Framed {
       value,
       partition: partition === NONE ? null : partition,
       timestamp: timestamp === NONE ? undefined : timestamp,
-      headers: headers.length === 0 ? undefined : headers,
+      headers,
     },
   };
 }

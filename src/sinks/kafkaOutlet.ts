@@ -1,9 +1,9 @@
 import { DeliveryError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import type { Outlet } from './dispatcher.js';
-import type { Outgoing } from './outgoing.js';
-import type { Settle } from './producer.js';
+import type { HeaderValues, Outgoing } from './outgoing.js';
 import { ProducerClient } from './producer.js';
+import type { Settle } from './transport.js';
 
 export interface KafkaOutletOptions {
   readonly properties: Properties;
@@ -20,6 +20,8 @@ const FATAL = -150;
 export class KafkaOutlet implements Outlet {
   readonly #kafka: Kafka;
   readonly #options: KafkaOutletOptions;
+  /** What records may have for headers. */
+  readonly headerValues: HeaderValues;
   #client: ProducerClient | undefined;
   #probing: Promise<void> = Promise.resolve();
   /** Clients that are let go of. */
@@ -31,6 +33,7 @@ export class KafkaOutlet implements Outlet {
     this.#kafka = kafka;
     this.#options = options;
     this.#client = this.#make();
+    this.headerValues = this.#client.headerValues;
   }
 
   send(record: Outgoing, settle: Settle): void {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { InvalidRecordError } from '../errors.js';
 import type { Positioned } from '../position.js';
 import { LANE } from '../position.js';
@@ -11,12 +12,18 @@ export interface Outgoing {
   readonly value: Buffer | null;
   readonly key: Buffer | null;
   readonly timestamp: number | undefined;
-  readonly headers: Record<string, string>[] | undefined;
+  readonly headers: readonly OutgoingHeader[];
 }
+
+export type OutgoingHeader = readonly [name: string, value: Buffer | null];
+
+/** What a client can send as a header's value: any bytes and null, or only text without NUL. */
+export type HeaderValues = 'bytes' | 'text';
 
 const MAX_PARTITION = 2 ** 31 - 1;
 /** The client takes a buffer without an address for null, as that of `Buffer.alloc(0)`; an empty part of another one has an address. */
 const EMPTY = Buffer.alloc(1).subarray(0, 0);
+const NO_HEADERS: readonly OutgoingHeader[] = [];
 
 /** A record that was read, to be written as it is. */
 export function forward({ key, value, headers }: KafkaRecord<unknown, unknown>): ProducerRecord {
@@ -42,7 +49,7 @@ function withoutOrigin({ topic, partition, timestamp, [LANE]: lane }: ProducerRe
  *
  * @throws {InvalidRecordError} for what could not be written as it is: better refused than harmed on the way.
  */
-export function outgoing(record: ProducerRecord, defaultTopic: () => string): Outgoing {
+export function outgoing(record: ProducerRecord, defaultTopic: () => string, headerValues: HeaderValues): Outgoing {
   if (typeof record !== 'object' || (record as unknown) === null) {
     throw new InvalidRecordError(
       `an outgoing record is ${(record as unknown) === null ? 'null' : `of type ${typeof record}`}: give an object with a \`value\`, an array of them, or null for none.`,
@@ -70,7 +77,7 @@ export function outgoing(record: ProducerRecord, defaultTopic: () => string): Ou
     value: bytes(record.value, topic, 'value'),
     key: bytes(record.key ?? null, topic, 'key'),
     timestamp: timestamp === undefined ? undefined : Math.floor(timestamp),
-    headers: record.headers === undefined ? undefined : headersOf(record.headers, topic),
+    headers: record.headers === undefined ? NO_HEADERS : headersOf(record.headers, topic, headerValues),
   };
 }
 
@@ -79,7 +86,7 @@ function bytes(field: unknown, topic: string, name: string): Buffer | null {
   if (typeof field === 'string' && field.isWellFormed()) return field === '' ? EMPTY : Buffer.from(field);
   if (field instanceof Uint8Array) {
     if (field.byteLength === 0) return EMPTY;
-    return Buffer.isBuffer(field) ? field : Buffer.from(field.buffer, field.byteOffset, field.byteLength);
+    return viewOf(field);
   }
   const what = field === undefined ? 'missing' : typeof field === 'string' ? 'no well-formed text' : `of type ${typeof field}`;
   throw new InvalidRecordError(
@@ -87,9 +94,9 @@ function bytes(field: unknown, topic: string, name: string): Buffer | null {
   );
 }
 
-function headersOf(headers: ProducerHeaders, topic: string): Record<string, string>[] | undefined {
+function headersOf(headers: ProducerHeaders, topic: string, values: HeaderValues): readonly OutgoingHeader[] {
   const pairs: readonly unknown[] = Array.isArray(headers) ? headers : isDictionary(headers) ? Object.entries(headers) : [headers];
-  if (pairs.length === 0) return undefined;
+  if (pairs.length === 0) return NO_HEADERS;
   return pairs.map((pair) => {
     const [name, value] = Array.isArray(pair) && pair.length === 2 ? (pair as readonly unknown[]) : [];
     if (typeof name !== 'string') {
@@ -97,8 +104,8 @@ function headersOf(headers: ProducerHeaders, topic: string): Record<string, stri
         `the headers of an outgoing record to ${topic} are neither an array of [name, value] nor an object of names and values.`,
       );
     }
-    if (!isSendable(name)) throw refusedHeader(name, topic, 'named with something else than text');
-    return { [name]: headerText(value, topic, name) };
+    if (!isSendable(name)) throw refusedHeader(name, topic, 'named with something else than text', 'names are text without NUL');
+    return [name, headerValue(value, topic, name, values)];
   });
 }
 
@@ -107,29 +114,38 @@ function isDictionary(headers: unknown): headers is object {
   return typeof headers === 'object' && headers !== null && !(Symbol.iterator in headers);
 }
 
-function headerText(value: unknown, topic: string, name: string): string {
-  const text = value instanceof Uint8Array ? utf8(value) : value;
-  if (typeof text !== 'string' || !isSendable(text)) throw refusedHeader(name, topic, value === null ? 'null' : 'not text');
-  return text;
+function headerValue(value: unknown, topic: string, name: string, values: HeaderValues): Buffer | null {
+  if (value === null && values === 'bytes') return null;
+  const isText = typeof value === 'string' && value.isWellFormed();
+  const bytes = isText ? Buffer.from(value) : value instanceof Uint8Array ? viewOf(value) : undefined;
+  if (bytes === undefined || (values === 'text' && !isTextWithoutNul(bytes))) {
+    const what = value === null ? 'null' : 'not text';
+    throw values === 'bytes'
+      ? refusedHeader(name, topic, 'neither text nor bytes', 'give a Buffer, a string, or null')
+      : refusedHeader(
+          name,
+          topic,
+          what,
+          'without its addon the client can only send UTF-8 text without NUL. Encode it, for example as base64',
+        );
+  }
+  return bytes;
 }
 
-function refusedHeader(name: string, topic: string, why: string): InvalidRecordError {
-  return new InvalidRecordError(
-    `the header ${JSON.stringify(name)} of an outgoing record to ${topic} is ${why}: the client can only send UTF-8 text without NUL. Encode it, for example as base64.`,
-  );
+function viewOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** node-rdkafka takes headers as C strings: anything but text without NUL, or half a surrogate pair, would arrive as something else. */
+function refusedHeader(name: string, topic: string, why: string, advice: string): InvalidRecordError {
+  return new InvalidRecordError(`the header ${JSON.stringify(name)} of an outgoing record to ${topic} is ${why}: ${advice}.`);
+}
+
+/** node-rdkafka takes headers as C strings: anything but text without NUL would arrive as something else. */
+export function isTextWithoutNul(bytes: Buffer): boolean {
+  return isUtf8(bytes) && !bytes.includes(0);
+}
+
+/** Half a surrogate pair would arrive as something else, and NUL ends a name. */
 function isSendable(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0');
-}
-
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function utf8(value: Uint8Array): string | undefined {
-  try {
-    return UTF8.decode(value);
-  } catch {
-    return undefined;
-  }
 }

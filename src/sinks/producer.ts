@@ -1,15 +1,13 @@
-import type { DeliveryReport, Producer } from 'node-rdkafka';
+import type { Producer } from 'node-rdkafka';
 import { forwardEvents } from '../clientEvents.js';
-import { BrokerUnavailableError, ClientUnavailableError, ClosedError, DeliveryError } from '../errors.js';
+import { BrokerUnavailableError, ClientUnavailableError, ClosedError } from '../errors.js';
 import { Fifo } from '../fifo.js';
 import type { Client, Kafka, Properties } from '../kafka.js';
-import type { RdkafkaError } from '../rdkafka.js';
 import { codeOf, rdkafka } from '../rdkafka.js';
-import type { Delivery } from '../record.js';
-import type { Outgoing } from './outgoing.js';
-
-/** Called once for every record that was sent. */
-export type Settle = (error: DeliveryError | undefined, delivery: Delivery | undefined) => void;
+import type { Opening } from './chooseTransport.js';
+import { open } from './chooseTransport.js';
+import type { HeaderValues, Outgoing } from './outgoing.js';
+import type { Sent, Settle, Transport } from './transport.js';
 
 export interface ProducerClientOptions {
   readonly name: string;
@@ -26,31 +24,12 @@ export interface ProducerClientOptions {
 }
 
 const ALL_BROKERS_DOWN = -187;
-const QUEUE_FULL = -184;
-const UNKNOWN_PARTITION = -190;
-const MESSAGE_TOO_LARGE = 10;
-const TIMED_OUT = -192;
-/** What says that the record is not in the log. After anything else it may be. */
-const NOT_WRITTEN: ReadonlySet<number> = new Set([
-  QUEUE_FULL,
-  UNKNOWN_PARTITION,
-  MESSAGE_TOO_LARGE,
-  ...[-188, -186, -152], // unknown topic, invalid argument, purged in queue
-  ...[2, 3, 4, 17, 18], // invalid message, unknown topic or partition, invalid size, invalid topic, batch too large
-  ...[29, 31], // not authorized: topic, cluster
-  ...[32, 43, 44, 76, 87], // invalid timestamp, unsupported format, policy violation, unsupported compression, invalid record
-]);
-/** Reports are only served by a poll. */
-const POLL_MS = 1;
+/** So many records are handed over at once; fewer wait for what else comes in the same turn of the event loop. */
+const AT_ONCE = 1_000;
 /** Without records on their way there are still errors and statistics to serve. */
 const IDLE_POLL_MS = 250;
 /** How long a closed client waits for inputs before it gives up its stream, and then for reports. */
 const CLOSE_TIMEOUT_MS = 5_000;
-
-interface Sent {
-  readonly record: Outgoing;
-  readonly settle: Settle;
-}
 
 /** The only place that knows node-rdkafka's producer. Records of one partition are written in the order in which they were sent. */
 export class ProducerClient implements Client {
@@ -61,17 +40,19 @@ export class ProducerClient implements Client {
   readonly #connectTimeoutMs: number;
   readonly #flushMs: number;
   readonly #producer: Producer;
-  readonly #native: NativeProducer;
+  readonly #transport: Transport;
   /** Records that wait: for the connection, or for room in the client's queue. */
   readonly #unsent = new Fifo<Sent>();
-  readonly #pending = new Map<number, Sent>();
-  #nextId = 1;
+  /** It had no room for the oldest of them. */
+  #full = false;
+  #sending: NodeJS.Immediate | undefined;
   #connected = false;
   #connecting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   #onEnd: () => void = () => undefined;
   #patience: ReturnType<typeof setTimeout> | undefined;
+  #pollsOften = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(kafka: Kafka, options: ProducerClientOptions) {
@@ -81,16 +62,34 @@ export class ProducerClient implements Client {
     this.#onClosed = onClosed;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? kafka.connectTimeoutMs;
     this.#flushMs = options.flushMs ?? CLOSE_TIMEOUT_MS;
-    this.#producer = createProducer(kafka, properties, topicProperties);
-    forwardEvents(kafka, this.#producer, name);
+    const { producer, transport } = open(kafka, {
+      ...settingsOf(kafka, properties, topicProperties),
+      events: {
+        onRefused: (sent, error) => {
+          // Later, as every other outcome: nobody expects an answer inside the call.
+          queueMicrotask(() => {
+            if (this.#ending === undefined) sent.settle(error, undefined);
+          });
+        },
+        onSettled: () => {
+          this.#patience?.refresh();
+          this.#full = false;
+          if (this.#unsent.length > 0) this.#handOver();
+        },
+      },
+    });
+    this.#producer = producer;
+    this.#transport = transport;
+    forwardEvents(kafka, producer, name);
     if (onAllBrokersDown !== undefined)
-      this.#producer.on('event.error', (error) => {
+      producer.on('event.error', (error) => {
         if (codeOf(error) === ALL_BROKERS_DOWN) onAllBrokersDown();
       });
-    this.#native = this.#producer.getClient() as NativeProducer;
-    this.#producer.on('delivery-report', (error, report) => {
-      this.#settle(error, report);
-    });
+  }
+
+  /** What its records may have for headers. */
+  get headerValues(): HeaderValues {
+    return this.#transport.headerValues;
   }
 
   connect(): Promise<void> {
@@ -102,7 +101,13 @@ export class ProducerClient implements Client {
   send(record: Outgoing, settle: Settle): void {
     if (this.#ending !== undefined) return;
     this.#patience?.refresh();
-    if (this.#unsent.length > 0 || !this.#connected || !this.#produce(record, settle)) this.#unsent.push({ record, settle });
+    this.#unsent.push({ record, settle });
+    if (!this.#connected || this.#full) return;
+    if (this.#unsent.length >= AT_ONCE) this.#handOver();
+    else
+      this.#sending ??= setImmediate(() => {
+        this.#handOver();
+      });
   }
 
   /** Resolves if a broker answers in that time. Only after `connect` has. */
@@ -154,23 +159,24 @@ export class ProducerClient implements Client {
       });
     });
     this.#connected = true;
-    if (this.#ending !== undefined) return;
-    this.#sendUnsent();
+    if (this.#ending === undefined) this.#transport.start();
     this.#poll();
   }
 
   async #end(): Promise<void> {
     clearTimeout(this.#timer);
+    clearImmediate(this.#sending);
     this.#unsent.clear();
-    this.#pending.clear();
+    this.#transport.stop();
     this.#onEnd();
     await this.#connecting?.catch(() => undefined);
-    if (!this.#connected) return;
-    await new Promise<void>((resolve) => {
-      this.#producer.disconnect(this.#flushMs, () => {
-        resolve();
+    if (this.#connected)
+      await new Promise<void>((resolve) => {
+        this.#producer.disconnect(this.#flushMs, () => {
+          resolve();
+        });
       });
-    });
+    this.#transport.close();
   }
 
   async #close(): Promise<void> {
@@ -192,141 +198,56 @@ export class ProducerClient implements Client {
     await this.end();
   }
 
-  /** Hands a record to the client; false if its queue is full. */
-  #produce(record: Outgoing, settle: Settle): boolean {
-    const id = this.#nextId;
-    const code = this.#native.produce(record.topic, record.partition, record.value, record.key, record.timestamp, id, record.headers);
-    // With an empty queue there will never be more room than now.
-    if (code === QUEUE_FULL && this.#pending.size > 0) return false;
-    this.#nextId += 1;
-    if (code === 0) {
-      this.#pending.set(id, { record, settle });
-      if (this.#pending.size === 1) this.#schedulePoll();
-    } else {
-      const error = new DeliveryError(
-        `a record to ${where(record)} was not sent: ${REASONS.get(code) ?? `the client refused it (code ${code})`}.`,
-        {
-          topic: record.topic,
-          partition: record.partition ?? undefined,
-          kafkaCode: code,
-          outcome: 'failed',
-          retriable: false,
-        },
-      );
-      // Later, as every other outcome: nobody expects an answer inside the call.
-      queueMicrotask(() => {
-        if (this.#ending === undefined) settle(error, undefined);
-      });
-    }
-    return true;
-  }
-
-  #sendUnsent(): void {
-    for (let next = this.#unsent.peek(); next !== undefined; next = this.#unsent.peek()) {
-      if (!this.#produce(next.record, next.settle)) return;
-      this.#unsent.shift();
-    }
+  #handOver(): void {
+    clearImmediate(this.#sending);
+    this.#sending = undefined;
+    if (this.#ending !== undefined || !this.#connected || this.#full) return;
+    this.#full = !this.#transport.handOver(this.#unsent);
+    if (!this.#pollsOften) this.#schedulePoll();
   }
 
   #poll(): void {
     if (this.#ending !== undefined) return;
-    this.#native.poll();
-    if (this.#unsent.length > 0) this.#sendUnsent();
+    this.#transport.poll();
+    this.#full = false;
+    this.#handOver();
     this.#schedulePoll();
   }
 
   #schedulePoll(): void {
     clearTimeout(this.#timer);
-    const busy = this.#pending.size > 0 || this.#unsent.length > 0;
+    this.#pollsOften = this.#transport.pending > 0 || this.#unsent.length > 0;
     this.#timer = setTimeout(
       () => {
         this.#poll();
       },
-      busy ? POLL_MS : IDLE_POLL_MS,
+      this.#pollsOften ? this.#transport.pollMs : IDLE_POLL_MS,
     );
-    if (!busy) this.#timer.unref();
-  }
-
-  #settle(error: RdkafkaError | null, report: DeliveryReport): void {
-    const id = report.opaque as number;
-    const pending = this.#pending.get(id);
-    if (pending === undefined) return;
-    this.#pending.delete(id);
-    this.#patience?.refresh();
-    const { record, settle } = pending;
-    const { topic } = record;
-    if (error === null) {
-      // Without an acknowledgement the client counts up from a number below 0.
-      settle(undefined, { topic, partition: report.partition, offset: Math.max(report.offset, -1) });
-      return;
-    }
-    const code = codeOf(error);
-    const partition = report.partition >= 0 ? report.partition : (record.partition ?? undefined);
-    const unknownTopic = code === TIMED_OUT && partition === undefined;
-    // A message that timed out may have reached the broker; only its acknowledgement is known to be missing.
-    const outcome = NOT_WRITTEN.has(code) || unknownTopic ? 'failed' : 'unknown';
-    const hint = unknownTopic
-      ? '; the partitions of the topic could not be found out, so check that it exists'
-      : outcome === 'unknown'
-        ? '; it may have been written all the same'
-        : '';
-    settle(
-      new DeliveryError(`a record to ${where({ topic, partition })} was not acknowledged: ${error.message}${hint}.`, {
-        topic,
-        partition,
-        kafkaCode: code,
-        outcome,
-        retriable: !NOT_WRITTEN.has(code),
-        cause: error,
-      }),
-      undefined,
-    );
+    if (!this.#pollsOften) this.#timer.unref();
   }
 }
 
-/** Why the client did not take a record. */
-const REASONS: ReadonlyMap<number, string> = new Map([
-  [UNKNOWN_PARTITION, 'the topic or the partition does not exist'],
-  [MESSAGE_TOO_LARGE, 'it is larger than `message.max.bytes`'],
-  [QUEUE_FULL, "it is larger than the client's whole queue, `queue.buffering.max.kbytes`"],
-  [-150, 'the client has failed for good'],
-]);
-
-interface NativeProducer {
-  /** 0, or librdkafka's error code. */
-  produce(
-    topic: string,
-    partition: number | null,
-    value: Buffer | null,
-    key: Buffer | null,
-    timestamp: number | undefined,
-    opaque: number,
-    headers: Record<string, string>[] | undefined,
-  ): number;
-  poll(): void;
-}
-
-function createProducer(kafka: Kafka, properties: Properties, topicProperties: Properties): Producer {
-  const settings = {
+function settingsOf(kafka: Kafka, properties: Properties, topicProperties: Properties): Pick<Opening, 'make' | 'limits'> {
+  const settings: Properties = {
     'enable.idempotence': true,
     'linger.ms': 5,
     ...kafka.properties,
     ...properties,
-    // A report for each record: what is never reported would never be passed on.
-    'dr_cb': true,
-    'delivery.report.only.error': false,
   };
   // Java's hash: the same key goes to the same partition whichever client wrote it. Records without a key are spread.
   const topicSettings = { partitioner: 'murmur2_random', ...kafka.topicProperties, ...topicProperties };
-  try {
-    return new (rdkafka().Producer)(settings, topicSettings);
-  } catch (cause) {
-    throw new ClientUnavailableError(`the producer could not be made: ${cause instanceof Error ? cause.message : 'unknown reason'}`, {
-      cause,
-    });
-  }
-}
-
-function where({ topic, partition }: { readonly topic: string; readonly partition: number | null | undefined }): string {
-  return partition === null || partition === undefined ? topic : `${topic}/${partition}`;
+  return {
+    make: (reports) => {
+      try {
+        return new (rdkafka().Producer)({ ...settings, ...reports }, topicSettings);
+      } catch (cause) {
+        const reason = cause instanceof Error ? cause.message : 'unknown reason';
+        throw new ClientUnavailableError(`the producer could not be made: ${reason}`, { cause });
+      }
+    },
+    limits: {
+      recordBytes: Number(settings['message.max.bytes'] ?? 1_000_000),
+      queueBytes: Number(settings['queue.buffering.max.kbytes'] ?? 1_048_576) * 1_024,
+    },
+  };
 }

@@ -16,13 +16,29 @@ export type Outgoings = ProducerRecord | readonly ProducerRecord[] | null | unde
 export interface ToTopicOptions<T, R = T> {
   /** What to pass on instead of the input, once its records are acknowledged: gets where each was written, in the order of the records. */
   readonly result?: (input: T, deliveries: readonly Delivery[]) => R;
+  /** When a record counts as written: by all replicas that are in sync, by the leader alone (`1`), or unasked (`0`). Default `'all'`; others lose records when a broker dies. */
+  readonly acks?: 'all' | 0 | 1;
+  /** How batches are compressed on their way and in the log. Default: as the topic's `compression.type` says. */
+  readonly compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+  /** For how long a record may wait for others to share a batch with. Default 5 ms. More makes batches larger and records later. */
+  readonly lingerMs?: number;
+  /** For how long a record may stay unacknowledged, brokers being away included, before the stream errors. Default 300,000 ms. */
+  readonly messageTimeoutMs?: number;
   /** More settings for this sink's client, under librdkafka's names. Default: none. */
   readonly properties?: Properties;
   /** More topic settings, under librdkafka's names: `acks`, `message.timeout.ms`, `compression.codec`. Default: none. */
   readonly topicProperties?: Properties;
 }
 
-const OPTIONS = { result: 'function', properties: 'object', topicProperties: 'object' } as const;
+const OPTIONS = {
+  result: 'function',
+  acks: ['all', 0, 1],
+  compression: ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
+  lingerMs: 'count',
+  messageTimeoutMs: 'positive',
+  properties: 'object',
+  topicProperties: 'object',
+} as const;
 
 /**
  * Writes records to Kafka, and passes each input on when all of its records are acknowledged.
@@ -81,8 +97,7 @@ export function toTopic<T, R = T>(
     new Observable<R>((subscriber) => {
       const producer = new ProducerClient(kafka, {
         name: 'producer',
-        properties: options.properties ?? {},
-        topicProperties: options.topicProperties ?? {},
+        ...clientSettings(options),
         onClosed: (error) => {
           subscriber.error(error);
         },
@@ -99,7 +114,7 @@ export function toTopic<T, R = T>(
         next: (input) => {
           const made = to(input) ?? [];
           const records = (Array.isArray(made) ? (made as readonly ProducerRecord[]) : [made as ProducerRecord]).map((record) =>
-            outgoing(record, () => topicOf(input)),
+            outgoing(record, () => topicOf(input), producer.headerValues),
           );
           const entry = inputs.add(input);
           const deliveries = new Array<Delivery>(records.length);
@@ -122,4 +137,22 @@ export function toTopic<T, R = T>(
         },
       });
     });
+}
+
+/** The options that are settings of the client, under librdkafka's names. */
+function clientSettings<T, R>({ acks, compression, lingerMs, messageTimeoutMs, properties, topicProperties }: ToTopicOptions<T, R>) {
+  return {
+    properties: {
+      ...(lingerMs === undefined ? {} : { 'linger.ms': lingerMs }),
+      // The client refuses to be idempotent with less.
+      ...(acks === undefined || acks === 'all' ? {} : { 'enable.idempotence': false }),
+      ...properties,
+    },
+    topicProperties: {
+      ...(acks === undefined ? {} : { acks }),
+      ...(compression === undefined ? {} : { 'compression.codec': compression }),
+      ...(messageTimeoutMs === undefined ? {} : { 'message.timeout.ms': messageTimeoutMs }),
+      ...topicProperties,
+    },
+  };
 }

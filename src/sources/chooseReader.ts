@@ -1,5 +1,6 @@
-import { addon, isConsumer } from '../addon.js';
+import { addon, isOf } from '../addon.js';
 import type { Kafka } from '../kafka.js';
+import { tellOfNoAddon } from '../noAddon.js';
 import { nativeReader } from './nativeReader.js';
 import type { Consume, Reader } from './reader.js';
 import { plainReader } from './reader.js';
@@ -8,9 +9,6 @@ import { plainReader } from './reader.js';
 export interface ConsumerClient {
   consume: Consume;
 }
-
-/** The clusters that were told already. */
-const told = new WeakSet<Kafka>();
 
 /** The fastest reader that there is for this consumer. Where it is the plain one, the cluster's events say why, once; unless it was asked for. */
 export function chooseReader(kafka: Kafka, client: ConsumerClient): Reader {
@@ -21,25 +19,14 @@ export function chooseReader(kafka: Kafka, client: ConsumerClient): Reader {
   const found = addon();
   if ('addon' in found) {
     const { addon: native } = found;
-    if (isConsumer(client) && native.accepts(client)) {
+    if (isOf('KafkaConsumer', client) && native.accepts(client)) {
       return nativeReader((maxRecords, maxBytes, waitMs, done) => {
         native.read(client, maxRecords, maxBytes, waitMs, done);
       });
     }
-    tell(kafka, "the consumer is not node-rdkafka's own");
+    tellOfNoAddon(kafka, "the consumer is not node-rdkafka's own");
   } else {
-    tell(kafka, found.reason);
+    tellOfNoAddon(kafka, found.reason);
   }
   return plain;
-}
-
-function tell(kafka: Kafka, reason: string): void {
-  if (told.has(kafka)) return;
-  told.add(kafka);
-  kafka.emit({
-    type: 'notice',
-    message:
-      `records are read through node-rdkafka's own \`consume\`, which is slower: the native reader cannot be used (${reason}). ` +
-      '`npm rebuild kafka-rx` builds it again.',
-  });
 }

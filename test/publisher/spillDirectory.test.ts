@@ -16,18 +16,24 @@ describe('a spill directory', () => {
   it('gives back what was written, byte by byte and in order, also to the next owner, and removes what is done', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'spill');
+    const headersOfAllKinds = [
+      ['a', Buffer.from('ä')],
+      ['a', Buffer.alloc(0)],
+      ['é', null],
+      ['raw', Buffer.from([0, 255])],
+    ] as const;
     const records = [
       ...numbered(0, 500),
-      { topic: 't', key: null, value: null, partition: 3, timestamp: 5, headers: [{ a: 'ä' }, { a: '' }] },
+      { topic: 't', key: null, value: null, partition: 3, timestamp: 5, headers: headersOfAllKinds },
       {
         topic: 'u',
         key: Buffer.alloc(1).subarray(0, 0),
         value: Buffer.alloc(1).subarray(0, 0),
         partition: null,
         timestamp: undefined,
-        headers: undefined,
+        headers: [],
       },
-      { topic: 't', key: Buffer.from([0, 255]), value: Buffer.alloc(300_000, 7), partition: null, timestamp: 1, headers: undefined },
+      { topic: 't', key: Buffer.from([0, 255]), value: Buffer.alloc(300_000, 7), partition: null, timestamp: 1, headers: [] },
       ...numbered(500, 700),
     ];
     const first = await openSpill(path);

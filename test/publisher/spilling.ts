@@ -45,7 +45,7 @@ export function numbered(from: number, to: number): Outgoing[] {
     value: Buffer.from(String(from + i).padEnd(40)),
     partition: null,
     timestamp: 1,
-    headers: undefined,
+    headers: [],
   }));
 }
 

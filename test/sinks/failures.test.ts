@@ -5,10 +5,11 @@ import { once } from 'node:events';
 import { inspect } from 'node:util';
 import { concatMap, from, NEVER, of, Subject, tap, throwError } from 'rxjs';
 import { describe, expect, inject, it, vi } from 'vitest';
+import { deleteTopic } from '../../broker/index.js';
 import type { Logger } from '../../src/index.js';
-import { BrokerUnavailableError, DeliveryError, Kafka, toTopic } from '../../src/index.js';
+import { BrokerUnavailableError, DeliveryError, DeliveryTimeoutError, Kafka, toTopic } from '../../src/index.js';
 import { embeddedKafka } from '../../src/testing/index.js';
-import { failure } from './outcome.js';
+import { collect, failure } from './outcome.js';
 import { created, unique } from './topics.js';
 import { contents, counts } from './witness.js';
 
@@ -26,7 +27,14 @@ describe.runIf(real)('toTopic errors', () => {
     const error = await failure(of('x').pipe(toTopic(kafka, topic, (value) => ({ value }), { topicProperties: soon })));
 
     expect(error).toBeInstanceOf(DeliveryError);
-    expect(error).toMatchObject({ code: 'DELIVERY', topic, partition: undefined, kafkaCode: -192, outcome: 'failed', retriable: true });
+    expect(error).toMatchObject({
+      code: 'DELIVERY_TIMEOUT',
+      topic,
+      partition: undefined,
+      kafkaCode: -192,
+      outcome: 'failed',
+      retriable: true,
+    });
     expect(String(error)).toContain('check that it exists');
   });
 
@@ -40,8 +48,15 @@ describe.runIf(real)('toTopic errors', () => {
     const second = failure(known$.pipe(toTopic(kafka, topic, (partition) => ({ partition, value: 'x' }), { result: () => { known$.next(9); } }))); // prettier-ignore
     known$.next(1);
 
-    expect(first).toMatchObject({ code: 'DELIVERY', topic, partition: 2, kafkaCode: -190, outcome: 'failed', retriable: false });
-    expect(await second).toMatchObject({ code: 'DELIVERY', topic, partition: 9, kafkaCode: -190, outcome: 'failed', retriable: false });
+    expect(first).toMatchObject({ code: 'UNKNOWN_DESTINATION', topic, partition: 2, kafkaCode: -190, outcome: 'failed', retriable: false });
+    expect(await second).toMatchObject({
+      code: 'UNKNOWN_DESTINATION',
+      topic,
+      partition: 9,
+      kafkaCode: -190,
+      outcome: 'failed',
+      retriable: false,
+    });
     await kafka.close();
     expect(await counts(brokers, topic)).toEqual([0, 1]);
   });
@@ -50,20 +65,64 @@ describe.runIf(real)('toTopic errors', () => {
     const topic = await created('small', 1, { 'max.message.bytes': '1000' });
     const large = randomBytes(1_500).toString('hex');
     const sinks = {
-      broker: { properties: {}, kafkaCode: MSG_SIZE_TOO_LARGE, partition: 0 },
-      client: { properties: { 'message.max.bytes': 1_000 }, kafkaCode: MSG_SIZE_TOO_LARGE, partition: undefined },
-      queue: { properties: { 'queue.buffering.max.kbytes': 1 }, kafkaCode: -184, partition: undefined },
+      broker: { properties: {}, kafkaCode: MSG_SIZE_TOO_LARGE, partition: 0, limitBytes: undefined },
+      client: { properties: { 'message.max.bytes': 1_000 }, kafkaCode: MSG_SIZE_TOO_LARGE, partition: undefined, limitBytes: 1_000 },
+      queue: { properties: { 'queue.buffering.max.kbytes': 1 }, kafkaCode: -184, partition: undefined, limitBytes: 1_024 },
     };
 
-    for (const { properties, kafkaCode, partition } of Object.values(sinks)) {
+    for (const { properties, kafkaCode, partition, limitBytes } of Object.values(sinks)) {
       await using kafka = new Kafka({ brokers });
       const error = await failure(of(large).pipe(toTopic(kafka, topic, (value) => ({ key: 'k', value }), { properties })));
 
-      expect(error).toMatchObject({ code: 'DELIVERY', topic, partition, kafkaCode, outcome: 'failed', retriable: false });
+      expect(error).toMatchObject({
+        code: 'RECORD_TOO_LARGE',
+        topic,
+        partition,
+        kafkaCode,
+        sizeBytes: 3_001,
+        limitBytes,
+        outcome: 'failed',
+        retriable: false,
+      });
       expect(String(error)).toMatch(/too large|larger than/);
       expect(inspect(error, { depth: 9, showHidden: true, maxStringLength: Infinity })).not.toContain(large.slice(0, 20));
     }
     expect(await contents(brokers, topic)).toEqual([]);
+  });
+
+  it('when a record is one byte larger than the client takes, and not before', async () => {
+    const topic = await created('edge', 1);
+    /** What the client counts for the format. */
+    const overhead = 36;
+    const write = async (bytes: number) => {
+      await using kafka = new Kafka({ brokers, properties: { 'message.max.bytes': 2_000 } });
+      return await collect(of(bytes).pipe(toTopic(kafka, topic, () => ({ key: 'key', value: Buffer.alloc(bytes - overhead - 3) }))));
+    };
+
+    expect(await write(2_000)).toEqual([2_000]);
+    await expect(write(2_001)).rejects.toMatchObject({ code: 'RECORD_TOO_LARGE', limitBytes: 2_000, sizeBytes: 2_001 - overhead });
+    expect(await counts(brokers, topic)).toEqual([1]);
+  });
+
+  it('when the topic is deleted meanwhile, and passes on nothing that was sent after', async () => {
+    await using kafka = new Kafka({ brokers });
+    const topic = await created('deleted', 1);
+    const source$ = new Subject<number>();
+    const passed: number[] = [];
+    const failed = failure(
+      source$.pipe(
+        toTopic(kafka, topic, (n) => ({ value: `${n}` }), { properties: { 'topic.metadata.refresh.interval.ms': 100, 'topic.metadata.propagation.max.ms': 100 }, topicProperties: soon }), // prettier-ignore
+        tap((n) => passed.push(n)),
+        concatMap(() => deleteTopic(brokers, topic)),
+        tap(() => {
+          source$.next(2);
+        }),
+      ),
+    );
+    source$.next(1);
+
+    expect(await failed).toMatchObject({ topic, code: expect.stringMatching(/UNKNOWN_DESTINATION|DELIVERY_TIMEOUT/) as string });
+    expect(passed).toEqual([1]);
   });
 
   it('with a DeliveryError whose outcome is unknown when a record may have reached a broker that is gone', async () => {
@@ -84,6 +143,7 @@ describe.runIf(real)('toTopic errors', () => {
     source$.next('heard');
 
     const error = await failed;
+    expect(error).toBeInstanceOf(DeliveryTimeoutError);
     expect(error).toMatchObject({ topic: 'unanswered', partition: 3, kafkaCode: -192, outcome: 'unknown', retriable: true });
     expect(String(error)).toContain('it may have been written all the same');
   });
@@ -159,7 +219,7 @@ describe.runIf(real)('no error, event or line of log of toTopic', () => {
     const [missing, topic] = [unique('nowhere'), await created('secret', 4)];
     const records = [
       { value: payload, headers: { h: payload } },
-      { value: payload, headers: { h: `${payload}\0` } },
+      { value: payload, headers: { h: `${payload}\ud800` } },
     ];
     const kafkas: Kafka[] = [];
     const open = (more: object): Kafka => {
@@ -191,8 +251,8 @@ describe.runIf(real)('no error, event or line of log of toTopic', () => {
       'BROKER_UNAVAILABLE',
       'CLIENT_UNAVAILABLE',
       'INVALID_RECORD',
-      'DELIVERY',
-      'DELIVERY',
+      'DELIVERY_TIMEOUT',
+      'UNKNOWN_DESTINATION',
     ]);
     expect(log.length).toBeGreaterThan(20);
     expect(shown).not.toContain(password);
