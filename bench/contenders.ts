@@ -19,8 +19,8 @@ export interface Contender {
 /** In the order of tables and charts. Ratios are to the first one that takes part. */
 export const CONTENDERS: readonly Contender[] = [
   { name: 'kafka-rx', program: 'kafkaRx' },
-  { name: 'kafka-rx-plain', program: 'kafkaRx', environment: { KAFKA_RX_READER: 'plain' }, byName: true },
-  { name: 'kafka-rx-native', program: 'kafkaRx', environment: { KAFKA_RX_READER: 'native' }, byName: true },
+  { name: 'kafka-rx-plain', program: 'kafkaRx', environment: { KAFKA_RX_READER: 'plain', KAFKA_RX_PRODUCER: 'plain' }, byName: true },
+  { name: 'kafka-rx-native', program: 'kafkaRx', environment: { KAFKA_RX_READER: 'native', KAFKA_RX_PRODUCER: 'native' }, byName: true },
   {
     name: 'kafka-rx without commit',
     program: 'kafkaRx',

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +15,10 @@ const description = `Apache Kafka ${KAFKA_VERSION} on a local JVM`;
 export interface JvmBroker extends TestBroker {
   readonly kind: 'jvm';
   /** Kills the broker (SIGKILL) and starts it again with the same address and data; resolves when it answers again. */
-  restart(): Promise<void>;
+  restart(options?: { readonly downMs?: number }): Promise<void>;
+  /** Stops it where it is (SIGSTOP): it keeps its connections and answers nothing, until it is thawed. */
+  freeze(): void;
+  thaw(): void;
 }
 
 /** A real Apache Kafka, one KRaft node with its data in a temporary folder. Nothing of it outlives this process, however that ends. */
@@ -76,8 +80,15 @@ export async function startJvmBroker(): Promise<JvmBroker> {
     brokers: [address],
     description,
     close,
-    async restart() {
+    freeze() {
+      running?.freeze();
+    },
+    thaw() {
+      running?.thaw();
+    },
+    async restart({ downMs = 0 } = {}) {
       await stop();
+      await setTimeout(downMs);
       await start();
     },
   };

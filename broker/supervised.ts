@@ -21,6 +21,9 @@ export interface Supervised {
   readonly ended: Promise<string>;
   /** From now on the command does not keep Node from exiting, until somebody waits for it to be killed. */
   background(): void;
+  /** Stops the command where it is (SIGSTOP), until it is thawed or killed. */
+  freeze(): void;
+  thaw(): void;
   /** Kills the command at once (SIGKILL), leaves its data, and resolves when it is gone. */
   kill(): Promise<void>;
 }
@@ -64,8 +67,18 @@ export function startSupervised(command: string, args: readonly string[], { data
     });
   });
 
+  const signal = (name: 'SIGSTOP' | 'SIGCONT'): void => {
+    if (!gone) child.kill(name);
+  };
+
   return {
     ended,
+    freeze: () => {
+      signal('SIGSTOP');
+    },
+    thaw: () => {
+      signal('SIGCONT');
+    },
     background: () => {
       holdOpen(child, false);
     },

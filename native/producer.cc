@@ -18,7 +18,7 @@
  * on any thread. Both hold the connection lock meanwhile, like node-rdkafka's own calls. No handle keeps the process alive.
  *
  * Memory. What a message carries is the number that JavaScript gave it, never a pointer. `bytes` and the columns belong to JavaScript, which
- * leaves them alone until `send` has answered. An outbox lives until `close`.
+ * leaves them alone until `send` has answered. An outbox lives until `close`, and its client as long as it.
  *
  * An interceptor of librdkafka's would see acknowledgements without a poll. It is not used: where rd_kafka_new fails, for a wrong setting, it
  * frees the interceptors of its settings twice.
@@ -215,7 +215,7 @@ class Outbox : public Nan::ObjectWrap {
     auto* outbox = new Outbox(connection, info[1].As<v8::Function>());
     outbox->Wrap(info.This());
     outbox->Ref();
-    outbox->client_.Reset(info[0].As<v8::Object>());
+    Nan::SetPrivate(info.This(), Nan::New("client").ToLocalChecked(), info[0]);
     outbox->wake_ = new uv_async_t;
     outbox->wake_->data = outbox;
     uv_async_init(Nan::GetCurrentEventLoop(), outbox->wake_, [](uv_async_t* wake) { static_cast<Outbox*>(wake->data)->Tell(); });
@@ -293,14 +293,12 @@ class Outbox : public Nan::ObjectWrap {
     // Here, for nothing of V8's may be touched when this is collected.
     outbox->onReports_.Reset();
     outbox->resource_.reset();
-    outbox->client_.Reset();
     outbox->Unref();
   }
 
   Connection* const connection_;
   Nan::Callback onReports_;
   std::unique_ptr<Nan::AsyncResource> resource_ = std::make_unique<Nan::AsyncResource>("kafka-rx:reports");
-  Nan::Persistent<v8::Object> client_;
   std::thread thread_;
   std::atomic<bool> stopped_{false};
   std::mutex mutex_;

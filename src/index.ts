@@ -44,6 +44,8 @@ export type { Order } from './turns.js';
 export type { Attempt } from './processing.js';
 export type { Failure, OnFailure } from './failures.js';
 
+export { produceAll, produced } from './sinks/produceAll.js';
+export type { ProduceAllOptions, Produced } from './sinks/produceAll.js';
 export { publish } from './sinks/publish.js';
 export type { PublishOptions, Published } from './sinks/publish.js';
 export { publisher } from './sinks/publisher.js';
@@ -52,7 +54,7 @@ export type { Drop, PublisherState, PublisherStats, Rejection } from './sinks/pu
 export type { PublishOutcome } from './sinks/dispatcher.js';
 export type { Backlog } from './sinks/spill.js';
 export { toTopic } from './sinks/toTopic.js';
-export type { Outgoings, ToTopicOptions } from './sinks/toTopic.js';
+export type { Outgoings, ProducerSettings, ToTopicOptions } from './sinks/toTopic.js';
 export { toTransaction } from './sinks/toTransaction.js';
 export type { ToTransactionOptions } from './sinks/toTransaction.js';
 

@@ -47,7 +47,9 @@ export function checkOptions(
     if (value === undefined) continue;
     if (typeof kind !== 'string') {
       if (!kind.includes(value as string | number))
-        throw new OptionError(`${where}: \`${name}\` must be ${kind.map((word) => (typeof word === 'string' ? `'${word}'` : word)).join(' or ')}.`);
+        throw new OptionError(
+          `${where}: \`${name}\` must be ${kind.map((word) => (typeof word === 'string' ? `'${word}'` : word)).join(' or ')}.`,
+        );
     } else if (!KINDS[kind][0](value)) {
       throw new OptionError(`${where}: \`${name}\` must be ${KINDS[kind][1]}.`);
     }

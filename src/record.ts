@@ -1,3 +1,4 @@
+import type { DeliveryError } from './errors.js';
 import type { Positioned, TopicPartition } from './position.js';
 
 /** Record headers: name and value in the order in which they were written, names may repeat. */
@@ -53,6 +54,8 @@ export interface Delivery extends TopicPartition {
   readonly offset: number;
   /** Milliseconds since the epoch as they stand in the log: the record's own, or the broker's where the topic asks for that; -1 if unknown. */
   readonly timestamp: number;
+  /** Why it was not acknowledged: only where the sink was told to go on all the same. The partition is -1 then if it was still to be chosen. */
+  readonly error?: DeliveryError;
 }
 
 /**

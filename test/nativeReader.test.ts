@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -293,7 +293,14 @@ describe.runIf(process.platform === 'linux')('where the native reader cannot be 
     await symlink(here('node_modules'), inFolder('node_modules'));
     if (change === undefined) await rm(inFolder('native'), { recursive: true });
     else await writeFile(inFolder(ADDON), replaced(await readFile(here(ADDON)), ...change));
-    if (change !== undefined) await writeFile(inFolder('native/reader.cc'), `${await readFile(here('native/reader.cc'), 'utf8')}${more}`);
+    if (change !== undefined) {
+      for (const file of (await readdir(here('native'))).filter((name) => /\.(cc|h)$/.test(name))) {
+        await writeFile(
+          inFolder(`native/${file}`),
+          `${await readFile(here(`native/${file}`), 'utf8')}${file === 'producer.cc' ? more : ''}`,
+        );
+      }
+    }
 
     const args = [inFolder('test/programs/readsTwice.js'), brokers.join(), topic, unique('fallback')];
     const { stdout } = await promisify(execFile)(process.execPath, args);

@@ -1,5 +1,6 @@
 import type { Observable, SchedulerLike, Subscription } from 'rxjs';
 import { BehaviorSubject, Subject } from 'rxjs';
+import type { DeliveryError } from '../errors.js';
 import { SpillError } from '../errors.js';
 import type { Delivery } from '../record.js';
 import { backoffMs } from './backoff.js';
@@ -9,7 +10,6 @@ import type { Outgoing } from './outgoing.js';
 import type { Drop, PublisherState, PublisherStats, Rejection } from './publisherStats.js';
 import { Counters } from './publisherStats.js';
 import type { Spill, Stored } from './spill.js';
-import type { Settle } from './transport.js';
 
 /** What became of a message. */
 export interface PublishOutcome {
@@ -31,6 +31,9 @@ export interface PublishOutcome {
 export type Tell = (outcome: PublishOutcome) => void;
 
 /** The way to Kafka. */
+/** Called once for every record that was sent. */
+export type Settle = (error: DeliveryError | undefined, delivery: Delivery | undefined) => void;
+
 export interface Outlet {
   /** Calls `settle` once, later. */
   send(record: Outgoing, settle: Settle): void;

@@ -19,8 +19,7 @@ export class InOrder<T, O extends object, R> {
     this.#result = result;
   }
 
-  add(input: T): Entry<T, O> {
-    const entry: Entry<T, O> = { input, outcome: undefined };
+  add<E extends Entry<T, O>>(entry: E): E {
     this.#entries.push(entry);
     return entry;
   }

@@ -1,9 +1,8 @@
 import { DeliveryError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
-import type { Outlet } from './dispatcher.js';
+import type { Outlet, Settle } from './dispatcher.js';
 import type { HeaderValues, Outgoing } from './outgoing.js';
 import { ProducerClient } from './producer.js';
-import type { Settle } from './transport.js';
 
 export interface KafkaOutletOptions {
   readonly properties: Properties;
@@ -44,13 +43,15 @@ export class KafkaOutlet implements Outlet {
       });
       return;
     }
-    client.send(record, (error, delivery) => {
-      if (error?.kafkaCode !== FATAL) {
-        settle(error, delivery);
-        return;
-      }
-      this.#letGo(client);
-      settle(failedForGood(record, error), undefined);
+    client.send({
+      record,
+      acknowledged: (partition, offset, timestamp) => {
+        settle(undefined, { topic: record.topic, partition, offset, timestamp });
+      },
+      failed: (error) => {
+        if (error.kafkaCode === FATAL) this.#letGo(client);
+        settle(error.kafkaCode === FATAL ? failedForGood(record, error) : error, undefined);
+      },
     });
   }
 

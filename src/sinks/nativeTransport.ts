@@ -7,6 +7,8 @@ import { Window } from './window.js';
 
 /** How many reports are taken at once. */
 const REPORTS = 1_000;
+/** Fewer rows are handed over at once: that takes less time than a worker takes to come, and needs none that waits for something else. */
+const FOR_A_WORKER = 100;
 /** The columns as `native/producer.cc` lays them out. */
 const [ID, CODE, PARTITION, REPORT_INTEGERS] = [0, 1, 2, 3] as const;
 const [OFFSET, TIMESTAMP, REPORT_DOUBLES] = [0, 1, 2] as const;
@@ -23,6 +25,8 @@ export class NativeTransport implements Transport {
   readonly #limits: Limits;
   readonly #events: TransportEvents;
   readonly #window = new Window();
+  /** A worker has the window. */
+  #isSending = false;
   /** The first row of the window that is still to be handed over. */
   #first = 0;
   /** What is in the window or in the client's queue, by the number that it has there. */
@@ -44,21 +48,19 @@ export class NativeTransport implements Transport {
   }
 
   handOver(unsent: Fifo<Sent>): boolean {
+    if (this.#isSending) return true;
     const window = this.#window;
     while (window.count > 0 || unsent.length > 0) {
       if (window.count === 0) this.#fill(unsent);
-      this.#first = this.#outbox.send(
-        window.topics,
-        window.bytes,
-        window.columns,
-        window.headers,
-        window.timestamps,
-        this.#first,
-        window.count,
-      );
-      if (this.#first < window.count) return false;
-      window.clear();
-      this.#first = 0;
+      if (window.count - this.#first >= FOR_A_WORKER) {
+        this.#isSending = true;
+        this.#send((next) => {
+          this.#isSending = false;
+          this.#events.onHandedOver(this.#tookUpTo(next));
+        });
+        return true;
+      }
+      if (!this.#tookUpTo(this.#send())) return false;
     }
     return true;
   }
@@ -79,6 +81,19 @@ export class NativeTransport implements Transport {
 
   close(): void {
     this.#outbox.close();
+  }
+
+  #send(done?: (next: number) => void): number {
+    const { topics, bytes, columns, headers, timestamps, count } = this.#window;
+    return this.#outbox.send(topics, bytes, columns, headers, timestamps, this.#first, count, done);
+  }
+
+  /** Whether that was all of the window. */
+  #tookUpTo(row: number): boolean {
+    const isAll = row === this.#window.count;
+    if (isAll) this.#window.clear();
+    this.#first = isAll ? 0 : row;
+    return isAll;
   }
 
   #fill(unsent: Fifo<Sent>): void {
@@ -109,12 +124,12 @@ export class NativeTransport implements Transport {
         this.#free.push(id);
         const code = integers[i * REPORT_INTEGERS + CODE] as number;
         const partition = integers[i * REPORT_INTEGERS + PARTITION] as number;
-        const { topic } = sent.record;
         if (code === 0) {
-          const offset = Math.max(doubles[i * REPORT_DOUBLES + OFFSET] as number, NONE);
-          sent.settle(undefined, { topic, partition, offset, timestamp: doubles[i * REPORT_DOUBLES + TIMESTAMP] as number });
-        } else if (partition === NOT_TAKEN) sent.settle(refused(sent.record, code, this.#limits), undefined);
-        else sent.settle(notAcknowledged(sent.record, code, textOf(code), partition), undefined);
+          const offset = doubles[i * REPORT_DOUBLES + OFFSET] as number;
+          // Without an acknowledgement the client has another number below 0.
+          sent.acknowledged(partition, offset < 0 ? NONE : offset, doubles[i * REPORT_DOUBLES + TIMESTAMP] as number);
+        } else if (partition === NOT_TAKEN) sent.failed(refused(sent.record, code, this.#limits));
+        else sent.failed(notAcknowledged(sent.record, code, textOf(code), partition));
       }
     }
     this.#events.onSettled();

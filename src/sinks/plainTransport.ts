@@ -73,11 +73,10 @@ export class PlainTransport implements Transport {
     const sent = this.#pending.get(id);
     if (sent === undefined) return;
     this.#pending.delete(id);
-    const { topic } = sent.record;
     const { partition, timestamp = -1 } = report;
     // Without an acknowledgement the client counts up from a number below 0.
-    if (error === null) sent.settle(undefined, { topic, partition, offset: Math.max(report.offset, -1), timestamp });
-    else sent.settle(notAcknowledged(sent.record, codeOf(error), error.message, partition, error), undefined);
+    if (error === null) sent.acknowledged(partition, Math.max(report.offset, -1), timestamp);
+    else sent.failed(notAcknowledged(sent.record, codeOf(error), error.message, partition, error));
   }
 
   stop(): void {

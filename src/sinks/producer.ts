@@ -6,8 +6,8 @@ import type { Client, Kafka, Properties } from '../kafka.js';
 import { codeOf, rdkafka } from '../rdkafka.js';
 import type { Opening } from './chooseTransport.js';
 import { open } from './chooseTransport.js';
-import type { HeaderValues, Outgoing } from './outgoing.js';
-import type { Sent, Settle, Transport } from './transport.js';
+import type { HeaderValues } from './outgoing.js';
+import type { Sent, Transport } from './transport.js';
 
 export interface ProducerClientOptions {
   readonly name: string;
@@ -68,8 +68,12 @@ export class ProducerClient implements Client {
         onRefused: (sent, error) => {
           // Later, as every other outcome: nobody expects an answer inside the call.
           queueMicrotask(() => {
-            if (this.#ending === undefined) sent.settle(error, undefined);
+            if (this.#ending === undefined) sent.failed(error);
           });
+        },
+        onHandedOver: (hasRoom) => {
+          this.#full = !hasRoom;
+          if (this.#unsent.length > 0) this.#handOver();
         },
         onSettled: () => {
           this.#patience?.refresh();
@@ -98,10 +102,10 @@ export class ProducerClient implements Client {
   }
 
   /** Takes a record; it goes out as soon as there is a connection and room for it. */
-  send(record: Outgoing, settle: Settle): void {
+  send(sent: Sent): void {
     if (this.#ending !== undefined) return;
     this.#patience?.refresh();
-    this.#unsent.push({ record, settle });
+    this.#unsent.push(sent);
     if (!this.#connected || this.#full) return;
     if (this.#unsent.length >= AT_ONCE) this.#handOver();
     else

@@ -5,6 +5,7 @@ import { listen } from '../listen.js';
 import { checkOptions } from '../options.js';
 import type { KafkaRecord, ProducerRecord } from '../record.js';
 import type { PublishOutcome } from './dispatcher.js';
+import type { Entry } from './inOrder.js';
 import { InOrder } from './inOrder.js';
 import { forward } from './outgoing.js';
 import { Publisher } from './publisher.js';
@@ -67,7 +68,7 @@ export function publish<T, R = Published<T>>(
       listen(source, subscriber, {
         next: (input) => {
           const record = to(input);
-          const entry = inputs.add(input);
+          const entry = inputs.add<Entry<T, PublishOutcome>>({ input, outcome: undefined });
           publisher.offer(record, (outcome) => {
             inputs.settle(entry, outcome);
           });

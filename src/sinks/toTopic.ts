@@ -9,13 +9,14 @@ import type { Delivery, KafkaRecord, ProducerRecord } from '../record.js';
 import { InOrder } from './inOrder.js';
 import { forward, outgoing } from './outgoing.js';
 import { ProducerClient } from './producer.js';
+import type { Awaited, Waiting } from './recordsOf.js';
+import { OneRecord, SomeRecords } from './recordsOf.js';
 
 /** What one input becomes: one record, several, or none. */
 export type Outgoings = ProducerRecord | readonly ProducerRecord[] | null | undefined;
 
-export interface ToTopicOptions<T, R = T> {
-  /** What to pass on instead of the input, once its records are acknowledged: gets where each was written, in the order of the records. */
-  readonly result?: (input: T, deliveries: readonly Delivery[]) => R;
+/** How a sink's client writes. */
+export interface ProducerSettings {
   /** When a record counts as written: by all replicas that are in sync, by the leader alone (`1`), or unasked (`0`). Default `'all'`; others lose records when a broker dies. */
   readonly acks?: 'all' | 0 | 1;
   /** How batches are compressed on their way and in the log. Default: as the topic's `compression.type` says. */
@@ -30,8 +31,18 @@ export interface ToTopicOptions<T, R = T> {
   readonly topicProperties?: Properties;
 }
 
-const OPTIONS = {
-  result: 'function',
+export interface ToTopicOptions<T, R = T> extends ProducerSettings {
+  /** What to pass on instead of the input, once the fate of its records is known: gets where each was written, in the order of the records. */
+  readonly result?: (input: T, deliveries: readonly Delivery[]) => R;
+  /**
+   * What a record that is not acknowledged does: it errors the stream (`'error'`, the default), or its input goes on all the same, and `result`
+   * finds the `error` in its delivery (`'result'`). With that, a `commit()` downstream counts what was not written as done, unless you see to it.
+   */
+  readonly failures?: 'error' | 'result';
+}
+
+/** @internal */
+export const SETTINGS = {
   acks: ['all', 0, 1],
   compression: ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
   lingerMs: 'count',
@@ -39,6 +50,8 @@ const OPTIONS = {
   properties: 'object',
   topicProperties: 'object',
 } as const;
+
+const OPTIONS = { ...SETTINGS, result: 'function', failures: ['error', 'result'] } as const;
 
 /**
  * Writes records to Kafka, and passes each input on when all of its records are acknowledged.
@@ -106,31 +119,31 @@ export function toTopic<T, R = T>(
       subscriber.add(() => {
         void producer.end().then(unregister);
       });
-      const inputs = new InOrder(subscriber, result);
+      const inputs = new InOrder<T, readonly Delivery[], R>(subscriber, result);
+      const waiting: Waiting<T> = {
+        wantsDeliveries: options.result !== undefined,
+        failures: options.failures ?? 'error',
+        settle: (entry, deliveries) => {
+          inputs.settle(entry, deliveries);
+        },
+        fail: (error) => {
+          subscriber.error(error);
+        },
+      };
       producer.connect().catch((error: unknown) => {
         subscriber.error(error);
       });
       listen(source, subscriber, {
         next: (input) => {
           const made = to(input) ?? [];
-          const records = (Array.isArray(made) ? (made as readonly ProducerRecord[]) : [made as ProducerRecord]).map((record) =>
-            outgoing(record, () => topicOf(input), producer.headerValues),
-          );
-          const entry = inputs.add(input);
-          const deliveries = new Array<Delivery>(records.length);
-          let waiting = records.length;
-          if (waiting === 0) inputs.settle(entry, deliveries);
-          records.forEach((record, i) => {
-            producer.send(record, (error, delivery) => {
-              if (error !== undefined) {
-                subscriber.error(error);
-                return;
-              }
-              deliveries[i] = delivery as Delivery;
-              waiting -= 1;
-              if (waiting === 0) inputs.settle(entry, deliveries);
-            });
-          });
+          const checked = (record: ProducerRecord) => outgoing(record, () => topicOf(input), producer.headerValues);
+          const entry = Array.isArray(made)
+            ? new SomeRecords(input, (made as readonly ProducerRecord[]).map(checked), waiting)
+            : new OneRecord(input, checked(made as ProducerRecord), waiting);
+          inputs.add<Awaited<T>>(entry);
+          if (entry instanceof OneRecord) producer.send(entry);
+          else if (entry.sents.length === 0) inputs.settle(entry, []);
+          else for (const sent of entry.sents) producer.send(sent);
         },
         complete: () => {
           inputs.complete();
@@ -140,7 +153,7 @@ export function toTopic<T, R = T>(
 }
 
 /** The options that are settings of the client, under librdkafka's names. */
-function clientSettings<T, R>({ acks, compression, lingerMs, messageTimeoutMs, properties, topicProperties }: ToTopicOptions<T, R>) {
+function clientSettings({ acks, compression, lingerMs, messageTimeoutMs, properties, topicProperties }: ProducerSettings) {
   return {
     properties: {
       ...(lingerMs === undefined ? {} : { 'linger.ms': lingerMs }),

@@ -1,14 +1,12 @@
 import type { DeliveryError } from '../errors.js';
 import type { Fifo } from '../fifo.js';
-import type { Delivery } from '../record.js';
 import type { HeaderValues, Outgoing } from './outgoing.js';
 
-/** Called once for every record that was sent. */
-export type Settle = (error: DeliveryError | undefined, delivery: Delivery | undefined) => void;
-
+/** A record on its way; it settles once. */
 export interface Sent {
   readonly record: Outgoing;
-  readonly settle: Settle;
+  acknowledged(partition: number, offset: number, timestamp: number): void;
+  failed(error: DeliveryError): void;
 }
 
 /** How records get into a client's queue, and how it is learnt what became of them. */
@@ -20,7 +18,7 @@ export interface Transport {
   readonly pollMs: number;
   /** The client is connected. */
   start(): void;
-  /** Takes records, oldest first, for as long as there is room; false if there is no more, until records have settled. */
+  /** Takes records, oldest first, for as long as there is room; false if there is no more, until records have settled. It may go on beyond the call. */
   handOver(unsent: Fifo<Sent>): boolean;
   /** Serves what the client only gives to those who ask: errors, statistics and reports, unless they come by themselves. */
   poll(): void;
@@ -41,4 +39,6 @@ export interface TransportEvents {
   onRefused(sent: Sent, error: DeliveryError): void;
   /** Records have settled: there may be room for others. */
   onSettled(): void;
+  /** What took longer is done; `hasRoom` is what `handOver` would have returned. */
+  onHandedOver(hasRoom: boolean): void;
 }

@@ -3,8 +3,6 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { range, Subject, tap } from 'rxjs';
 import { describe, expect, inject, it } from 'vitest';
-import { findJava } from '../../broker/java.js';
-import { startJvmBroker } from '../../broker/index.js';
 import { Kafka, toTopic } from '../../src/index.js';
 import { collect } from './outcome.js';
 import { created } from './topics.js';
@@ -13,11 +11,6 @@ import { contents } from './witness.js';
 const brokers = inject('brokers');
 const RECORDS = 20_000;
 const WINDOW = 500;
-const java = await findJava().then(
-  () => true,
-  () => false,
-);
-
 describe('a full queue', () => {
   it('loses nothing of what it got at once, and keeps the order', async () => {
     await using kafka = new Kafka({ brokers });
@@ -97,40 +90,6 @@ describe('a full queue', () => {
     expect(passed).toEqual(numbers(0, 1));
     expect(byPartition(await contents(brokers, topic), 4)).toEqual([numbers(0, 4), numbers(1, 4), numbers(2, 4), numbers(3, 4)]);
     expect(alive).toBeLessThan(10 * WINDOW);
-  });
-});
-
-describe.runIf(java)('a broker that is killed and started again', () => {
-  it('gets every record, once, in the order of its partition', { timeout: 180_000 }, async () => {
-    const broker = await startJvmBroker();
-    try {
-      await using kafka = new Kafka({ brokers: broker.brokers });
-      const topic = await created('restarted', 3, {}, broker.brokers);
-      const source$ = new Subject<number>();
-      const passed: number[] = [];
-      let restarted: Promise<void> | undefined;
-
-      await new Promise<void>((resolve, reject) => {
-        source$.pipe(toTopic(kafka, topic, (n) => ({ partition: n % 3, value: `${n}` }), { properties: { 'linger.ms': 0 } })).subscribe({
-          next: (n) => {
-            passed.push(n);
-            if (n === RECORDS / 4) restarted = broker.restart();
-            if (n + WINDOW < RECORDS) source$.next(n + WINDOW);
-            else source$.complete();
-          },
-          error: reject,
-          complete: resolve,
-        });
-        for (let n = 0; n < WINDOW; n += 1) source$.next(n);
-      });
-      await restarted;
-
-      expect(restarted).toBeDefined();
-      expect(passed).toEqual(numbers(0, 1));
-      expect(byPartition(await contents(broker.brokers, topic), 3)).toEqual([numbers(0, 3), numbers(1, 3), numbers(2, 3)]);
-    } finally {
-      await broker.close();
-    }
   });
 });
 
