@@ -1,8 +1,8 @@
 /** The direction of imports: index → sources, sinks, operators → kafka → words; offsets → words. */
 const WORDS =
   '^src/(record|position|state|errors|events|options|topicName|assertPositioned|drain|fifo|listen|codecs|failures|parts|turns|retries|processing|lock|localDirectory|cluster)\\.ts$';
-const CLIENTS = '^src/(rdkafka|addon|clientEvents|brokerErrors|connect)\\.ts$';
-const KAFKA = '^src/(kafka|rdkafka|addon|clientEvents|brokerErrors|connect)\\.ts$';
+const CLIENTS = '^src/(rdkafka|addon|noAddon|clientEvents|brokerErrors|connect)\\.ts$';
+const KAFKA = '^src/(kafka|rdkafka|addon|noAddon|clientEvents|brokerErrors|connect)\\.ts$';
 const ADMIN = '^src/admin/';
 const STORE_PORT = '^src/offsets/store\\.ts$';
 const OUR_CODE = '^src/';

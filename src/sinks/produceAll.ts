@@ -56,11 +56,13 @@ export function produced(deliveries: readonly Delivery[]): Produced {
 export async function produceAll(kafka: Kafka, records: readonly ProducerRecord[], options: ProduceAllOptions = {}): Promise<Produced> {
   checkOptions('produceAll', options, { ...SETTINGS, topic: 'text' });
   const { topic = '', ...settings } = options;
-  const write = toTopic(
-    kafka,
-    () => topic,
-    (all: readonly ProducerRecord[]) => all,
-    { ...settings, failures: 'result', result: (_, deliveries) => produced(deliveries) },
+  const written$ = of(records).pipe(
+    toTopic(
+      kafka,
+      () => topic,
+      (all) => all,
+      { ...settings, failures: 'result', result: (_, deliveries) => produced(deliveries) },
+    ),
   );
-  return lastValueFrom(of(records).pipe(write));
+  return lastValueFrom(written$, { defaultValue: produced([]) });
 }
