@@ -77,8 +77,9 @@ export class ProducerClient implements Client {
         },
         onSettled: () => {
           this.#patience?.refresh();
+          const waits = this.#full || this.#unsent.length > 0;
           this.#full = false;
-          if (this.#unsent.length > 0) this.#handOver();
+          if (waits) this.#handOver();
         },
       },
     });

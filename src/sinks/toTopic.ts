@@ -69,10 +69,15 @@ const OPTIONS = { ...SETTINGS, result: 'function', failures: ['error', 'result']
  * source goes on at once; what is not acknowledged by then does not, though it may be written. Closing the `Kafka` lets a stream that is
  * about to end do so; one that does not gets a `ClosedError`.
  *
+ * A broker that is away is waited for, up to `messageTimeoutMs`; a full queue keeps what comes waiting, in order. With the addon records go to the
+ * client by the window, at the latest at the end of the turn of the event loop that brought them, and headers may be null or any bytes; without it
+ * they go one by one, and headers must be text.
+ *
  * @param topic Where to write, or a function of the input; a record's own `topic` goes first.
  * @param to One record, several, or none for an input. Default: the input's own key, value and headers.
- * @returns The inputs. Errors with `DeliveryError` when a record is not acknowledged, `InvalidRecordError` when it cannot be written as it is,
- * `BrokerUnavailableError`, `ClientUnavailableError` for settings that the client does not take, `ClosedError`, or with what `to` or `result` throw.
+ * @returns The inputs. Errors with `DeliveryError`, or the class of it that says more (`RecordTooLargeError`, `UnknownDestinationError`,
+ * `NotAuthorizedError`, `DeliveryTimeoutError`, `ProducerFencedError`), when a record is not acknowledged, `InvalidRecordError` when it
+ * cannot be written as it is, `BrokerUnavailableError`, `ClientUnavailableError` for settings that the client does not take, `ClosedError`, or with what `to` or `result` throw.
  * @throws {OptionError} at once, for a wrong or unknown option.
  *
  * @example
