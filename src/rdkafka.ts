@@ -42,14 +42,9 @@ let codes: ReadonlyMap<string, number> | undefined;
 
 /** librdkafka's code of an error. Events, delivery reports and answers for single partitions have lost it, but not its text. */
 export function codeOf({ code, message, origin }: Omit<RdkafkaError, 'code'> & { readonly code?: number }): number {
-  codes ??= new Map(Object.values(rdkafka().CODES.ERRORS).map((known) => [textOf(known), known]));
+  codes ??= new Map(Object.values(rdkafka().CODES.ERRORS).map((known) => [textOf(known).toLowerCase(), known]));
   const text = origin === undefined ? message : `${origin}: ${message}`;
   return codes.get(text.toLowerCase()) ?? code ?? -1;
-}
-
-function textOf(code: number): string {
-  const OfCode = require('node-rdkafka/lib/error.js') as new (code: number) => RdkafkaError;
-  return new OfCode(code).message.toLowerCase();
 }
 
 /** What librdkafka calls an error with this code. */

@@ -15,10 +15,10 @@ import { release } from '../../src/operators/release.js';
 import type { Positioned } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
 import type { PublishOutcome } from '../../src/sinks/dispatcher.js';
-import type { Settle } from '../../src/sinks/producer.js';
 import { publish } from '../../src/sinks/publish.js';
 import { Publisher } from '../../src/sinks/publisher.js';
 import { toTopic } from '../../src/sinks/toTopic.js';
+import type { Sent } from '../../src/sinks/transport.js';
 import { later } from './later.js';
 import { at } from './virtualTime.js';
 
@@ -98,9 +98,9 @@ export class AcknowledgingProducer {
     return Promise.resolve();
   }
 
-  send({ topic }: { readonly topic: string }, settle: Settle): void {
+  send(sent: Sent): void {
     at(2, () => {
-      settle(undefined, { topic, partition: 0, offset: 0 });
+      sent.acknowledged(0, 0, 1);
     });
   }
 

@@ -49,7 +49,7 @@ export class PlainTransport implements Transport {
     for (let next = unsent.peek(); next !== undefined; next = unsent.peek()) {
       const { record } = next;
       const id = this.#nextId;
-      const code = isSendable(record) ? this.#produce(record, id) : INVALID_ARGUMENT;
+      const code = isSendable(record) ? produce(this.#handle, record, id) : INVALID_ARGUMENT;
       if (code === QUEUE_FULL && fits(record, this.#limits)) return false;
       unsent.shift();
       this.#nextId += 1;
@@ -86,11 +86,12 @@ export class PlainTransport implements Transport {
   close(): void {
     // There is nothing but the client.
   }
+}
 
-  #produce({ topic, partition, value, key, timestamp, headers }: Outgoing, id: number): number {
-    const texts = headers.length === 0 ? undefined : headers.map(([name, content]) => ({ [name]: String(content) }));
-    return this.#handle.produce(topic, partition, value, key, timestamp, id, texts);
-  }
+/** Hands a record to node-rdkafka, whose headers are texts; answers 0, or librdkafka's error code. */
+export function produce(handle: ProducerHandle, { topic, partition, value, key, timestamp, headers }: Outgoing, id: number): number {
+  const texts = headers.length === 0 ? undefined : headers.map(([name, content]) => ({ [name]: String(content) }));
+  return handle.produce(topic, partition, value, key, timestamp, id, texts);
 }
 
 /** Where it comes from a disk, it may have been put there by a process that had the addon. */

@@ -26,7 +26,7 @@ export interface ProduceAllOptions extends ProducerSettings {
  * @example
  * ```ts
  * const written$ = orders$.pipe(
- *   toTopic(kafka, 'invoices', (order) => [{ value: order.value }, { topic: 'audit', value: order.value }], {
+ *   toTopic(kafka, 'invoices', (order) => [{ value: order.value }, { topic: 'orders.copy', value: order.value }], {
  *     failures: 'result',
  *     result: (order, deliveries) => ({ ...order, written: produced(deliveries) }),
  *   }),
@@ -49,7 +49,7 @@ export function produced(deliveries: readonly Delivery[]): Produced {
  *
  * @example
  * ```ts
- * const { hasErrors, errors } = await produceAll(kafka, [{ key: 'a', value: '1' }, { topic: 'audit', value: '2' }], { topic: 'orders' });
+ * const { hasErrors, errors } = await produceAll(kafka, [{ key: 'a', value: '1' }, { topic: 'invoices', value: '2' }], { topic: 'invoices' });
  * if (hasErrors) throw new AggregateError(errors);
  * ```
  */

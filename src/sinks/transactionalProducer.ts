@@ -7,6 +7,8 @@ import type { Position } from '../position.js';
 import type { RdkafkaError } from '../rdkafka.js';
 import { codeOf, rdkafka } from '../rdkafka.js';
 import type { Outgoing } from './outgoing.js';
+import type { ProducerHandle } from './plainTransport.js';
+import { produce } from './plainTransport.js';
 import type { TransactionalClient } from './transactions.js';
 
 export interface TransactionalProducerOptions {
@@ -42,7 +44,7 @@ export class TransactionalProducer implements TransactionalClient {
   readonly #id: string;
   readonly #timeoutMs: number;
   readonly #producer: Producer;
-  readonly #native: NativeProducer;
+  readonly #handle: ProducerHandle;
   #nextId = 1;
   /** The records of the transaction, the first of which was sent with this id. */
   #firstId = 1;
@@ -59,7 +61,7 @@ export class TransactionalProducer implements TransactionalClient {
     const settings = settingsOf(kafka, options);
     this.#timeoutMs = Number(settings['transaction.timeout.ms']);
     this.#producer = createProducer(settings, { ...kafka.topicProperties, ...options.topicProperties });
-    this.#native = this.#producer.getClient() as NativeProducer;
+    this.#handle = this.#producer.getClient() as ProducerHandle;
     forwardEvents(kafka, this.#producer, `producer ${this.#id}`);
     this.#producer.on('delivery-report', (error, report) => {
       this.#reported(error, report);
@@ -70,7 +72,7 @@ export class TransactionalProducer implements TransactionalClient {
     await this.#connect();
     // Also errors and statistics are only served by a poll.
     this.#timer = setInterval(() => {
-      this.#native.poll();
+      this.#handle.poll();
     }, POLL_MS);
     this.#timer.unref();
     await this.#step('take over its id', (done) => {
@@ -150,8 +152,8 @@ export class TransactionalProducer implements TransactionalClient {
     this.#connected = true;
   }
 
-  #send({ topic, partition, value, key, timestamp, headers }: Outgoing): number {
-    const code = this.#native.produce(topic, partition, value, key, timestamp, this.#nextId, headers);
+  #send(record: Outgoing): number {
+    const code = produce(this.#handle, record, this.#nextId);
     if (code === 0) this.#nextId += 1;
     return code;
   }
@@ -250,20 +252,6 @@ type Done = (error: TransactionError | null | undefined) => void;
 interface TransactionError extends RdkafkaError {
   /** The same step may be asked for again. */
   readonly isRetriable?: boolean;
-}
-
-interface NativeProducer {
-  /** 0, or librdkafka's error code. */
-  produce(
-    topic: string,
-    partition: number | null,
-    value: Buffer | null,
-    key: Buffer | null,
-    timestamp: number | undefined,
-    opaque: number,
-    headers: Record<string, string>[] | undefined,
-  ): number;
-  poll(): void;
 }
 
 function settingsOf(kafka: Kafka, { transactionalId, properties }: TransactionalProducerOptions): Properties {
