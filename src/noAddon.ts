@@ -1,10 +1,10 @@
-import type { Kafka } from './kafka.js';
+import type { Cluster } from './cluster.js';
 
 /** The clusters that were told already. */
-const told = new WeakSet<Kafka>();
+const told = new WeakSet<Cluster>();
 
 /** Says on the cluster's events, once, that there is no addon in use, and why. */
-export function tellOfNoAddon(kafka: Kafka, reason: string): void {
+export function tellOfNoAddon(kafka: Cluster, reason: string): void {
   if (told.has(kafka)) return;
   told.add(kafka);
   kafka.emit({
