@@ -10,6 +10,7 @@ import { rdkafka } from '../rdkafka.js';
 import type { ConsumerClient } from './chooseReader.js';
 import { chooseReader } from './chooseReader.js';
 import type { Reader } from './reader.js';
+import { holdThread } from './threads.js';
 
 /** How many look-ups to wait for at a time: each holds a thread of the pool that commits run on as well. */
 export const LOOKUPS_AT_ONCE = 2;
@@ -53,6 +54,7 @@ export class Fetcher {
   #connecting: Promise<void> | undefined;
   #connected = false;
   #closing: Promise<void> | undefined;
+  #giveThreadBack: () => void = () => undefined;
 
   /** `settings` are of those that fetch, and not to be changed by the user. */
   constructor(kafka: Kafka, options: FetcherOptions, settings: Readonly<Record<string, unknown>>) {
@@ -66,6 +68,7 @@ export class Fetcher {
   connect(): Promise<void> {
     this.#connecting ??= connect(this.kafka, this.consumer).then(() => {
       this.#connected = true;
+      this.#giveThreadBack = holdThread(this.kafka);
     });
     return this.#connecting;
   }
@@ -172,6 +175,7 @@ export class Fetcher {
     // A client that is still connecting cannot be let go before that ends.
     await this.#connecting?.catch(() => undefined);
     if (!this.#connected) return;
+    this.#giveThreadBack();
     await new Promise<void>((resolve) => {
       const guard = setTimeout(() => {
         this.kafka.emit({
