@@ -30,10 +30,10 @@ export interface PublishOutcome {
 /** Is told once what became of a message, with no second word when one that is on disk is replayed. */
 export type Tell = (outcome: PublishOutcome) => void;
 
-/** The way to Kafka. */
 /** Called once for every record that was sent. */
 export type Settle = (error: DeliveryError | undefined, delivery: Delivery | undefined) => void;
 
+/** The way to Kafka. */
 export interface Outlet {
   /** Calls `settle` once, later. */
   send(record: Outgoing, settle: Settle): void;

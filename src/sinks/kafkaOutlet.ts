@@ -1,4 +1,4 @@
-import { DeliveryError } from '../errors.js';
+import { DeliveryError, ProducerFencedError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import type { Outlet, Settle } from './dispatcher.js';
 import type { HeaderValues, Outgoing } from './outgoing.js';
@@ -14,6 +14,8 @@ export interface KafkaOutletOptions {
 
 /** librdkafka's client has failed for good: another one may not. */
 const FATAL = -150;
+/** What still waits in such a client is thrown out of its queue. */
+const PURGED = -152;
 
 /** The way to Kafka, by a client that is replaced by another when it could not connect, or failed for good. */
 export class KafkaOutlet implements Outlet {
@@ -22,6 +24,8 @@ export class KafkaOutlet implements Outlet {
   /** What records may have for headers. */
   readonly headerValues: HeaderValues;
   #client: ProducerClient | undefined;
+  /** What the client has yet to settle. */
+  #open = new Set<() => void>();
   #probing: Promise<void> = Promise.resolve();
   /** Clients that are let go of. */
   #leaving: Promise<unknown> = Promise.resolve();
@@ -43,14 +47,21 @@ export class KafkaOutlet implements Outlet {
       });
       return;
     }
+    const open = this.#open;
+    const giveUp = (): void => {
+      settle(failedForGood(record), undefined);
+    };
+    open.add(giveUp);
     client.send({
       record,
       acknowledged: (partition, offset, timestamp) => {
-        settle(undefined, { topic: record.topic, partition, offset, timestamp });
+        if (open.delete(giveUp)) settle(undefined, { topic: record.topic, partition, offset, timestamp });
       },
       failed: (error) => {
-        if (error.kafkaCode === FATAL) this.#letGo(client);
-        settle(error.kafkaCode === FATAL ? failedForGood(record, error) : error, undefined);
+        if (!open.delete(giveUp)) return;
+        const isClients = isFaultOfTheClient(error);
+        settle(isClients ? failedForGood(record, error) : error, undefined);
+        if (isClients) this.#letGo(client);
       },
     });
   }
@@ -106,8 +117,23 @@ export class KafkaOutlet implements Outlet {
   #letGo(client: ProducerClient): void {
     if (this.#client !== client) return;
     this.#client = undefined;
+    const open = this.#open;
+    this.#open = new Set();
     this.#leaving = Promise.all([this.#leaving, client.end()]);
+    // Of these nobody else hears any more.
+    if (!this.#closing)
+      queueMicrotask(() => {
+        for (const giveUp of open) {
+          open.delete(giveUp);
+          giveUp();
+        }
+      });
   }
+}
+
+/** It has failed for good, or is about to: another client has an epoch and sequence numbers of its own. */
+function isFaultOfTheClient(error: DeliveryError): boolean {
+  return error.kafkaCode === FATAL || error.kafkaCode === PURGED || error instanceof ProducerFencedError;
 }
 
 /** The record itself is as good as before. */
