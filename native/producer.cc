@@ -245,6 +245,8 @@ class Outbox : public Nan::ObjectWrap {
   static NAN_METHOD(Stop) {
     auto* outbox = Nan::ObjectWrap::Unwrap<Outbox>(info.This());
     outbox->stopped_ = true;
+    /* Nobody polls: to ask for the client would wait for one that is being destroyed, as after a connection that failed. */
+    if (!outbox->thread_.joinable()) return;
     Held held(outbox->connection_);
     rd_kafka_t* client = held.client();
     if (client == nullptr) return;

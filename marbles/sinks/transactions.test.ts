@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BrokerError, ClosedError, FencedError, KafkaRxError } from '../../src/errors.js';
-import type { Lane, Position, TransactionMember } from '../../src/position.js';
+import type { Journal, Lane, Position, TransactionMember } from '../../src/position.js';
 import type { Outgoing } from '../../src/sinks/outgoing.js';
 import type { TransactionalClient } from '../../src/sinks/transactions.js';
 import { Transactions } from '../../src/sinks/transactions.js';
@@ -98,7 +98,9 @@ class Brokers {
   }
 }
 
-const lane = (partition: number, live = true): Lane => ({ topic: 'orders', partition, live }) as Lane;
+/** Of two sources: the one that most tests are about, and another. */
+const [journal, other] = [{}, {}] as [Journal, Journal];
+const lane = (partition: number, live = true, of = journal): Lane => ({ topic: 'orders', partition, live, journal: of }) as Lane;
 const at = (partition: number, offset: number): Position => ({ topic: 'orders', partition, offset });
 
 interface Run {
@@ -131,7 +133,7 @@ function started(brokers: Brokers): Run {
 async function insist({ transactions }: Run, positions: readonly Position[], member: TransactionMember, tries = 10): Promise<void> {
   for (let left = tries; ; left -= 1) {
     try {
-      await transactions.commit(positions, member);
+      await transactions.commit(positions, member, journal);
       return;
     } catch (error) {
       if (!(error instanceof KafkaRxError && error.retriable) || left === 1) throw error;
@@ -140,6 +142,23 @@ async function insist({ transactions }: Run, positions: readonly Position[], mem
 }
 
 describe('Transactions', () => {
+  it('keeps apart two sources that read the same partitions, also where it is not known whether one of them was committed', async () => {
+    let commits = 0;
+    const brokers = new Brokers((step) => (step === 'commit' && (commits += 1) === 1 ? { when: 'after', error: passing() } : undefined));
+    const run = started(brokers);
+    run.hold(0, 0);
+    run.hold(0, 1, lane(0, true, other));
+    await expect(run.transactions.commit([at(0, 5)], brokers.member, journal)).rejects.toThrow('no answer');
+    run.hold(0, 2, lane(0, true, other));
+    await run.transactions.commit([at(0, 5)], brokers.member, journal);
+    expect([brokers.log, run.passed]).toEqual([['0:0'], [['0:0']]]);
+    await run.transactions.commit([at(0, 3)], brokers.member, other);
+    expect([brokers.log, run.passed]).toEqual([
+      ['0:0', '0:1', '0:2'],
+      [['0:0'], ['0:1', '0:2']],
+    ]);
+  });
+
   it('puts into a transaction exactly what is below its offsets, and passes that on when it is committed', async () => {
     const brokers = new Brokers();
     const run = started(brokers);
@@ -148,11 +167,11 @@ describe('Transactions', () => {
     run.hold(1, 7);
     run.hold(0, 4);
 
-    await run.transactions.commit([at(0, 5)], brokers.member);
+    await run.transactions.commit([at(0, 5)], brokers.member, journal);
     expect(brokers.log).toEqual(['0:3', '0:4']);
     expect(run.passed).toEqual([['0:3', '0:4']]);
 
-    await run.transactions.commit([at(0, 6), at(1, 8)], brokers.member);
+    await run.transactions.commit([at(0, 6), at(1, 8)], brokers.member, journal);
     expect(brokers.log.slice(2)).toEqual(['0:5', '1:7']);
     expect(brokers.offsets).toEqual(
       new Map([
@@ -164,7 +183,7 @@ describe('Transactions', () => {
 
   it('commits offsets also where nothing was made of the records below them', async () => {
     const brokers = new Brokers();
-    await started(brokers).transactions.commit([at(0, 9)], brokers.member);
+    await started(brokers).transactions.commit([at(0, 9)], brokers.member, journal);
     expect(brokers.offsets).toEqual(new Map([[0, 9]]));
   });
 
@@ -173,7 +192,7 @@ describe('Transactions', () => {
     const run = started(brokers);
     run.hold(0, 0, lane(0, false));
     run.hold(1, 0);
-    await run.transactions.commit([at(0, 1), at(1, 1)], brokers.member);
+    await run.transactions.commit([at(0, 1), at(1, 1)], brokers.member, journal);
     expect(brokers.log).toEqual(['1:0']);
   });
 
@@ -182,7 +201,10 @@ describe('Transactions', () => {
     const run = started(brokers);
     run.hold(0, 0);
     run.hold(0, 1);
-    await Promise.all([run.transactions.commit([at(0, 1)], brokers.member), run.transactions.commit([at(0, 2)], brokers.member)]);
+    await Promise.all([
+      run.transactions.commit([at(0, 1)], brokers.member, journal),
+      run.transactions.commit([at(0, 2)], brokers.member, journal),
+    ]);
     expect(run.passed).toEqual([['0:0'], ['0:1']]);
   });
 
@@ -222,7 +244,7 @@ describe('Transactions', () => {
         throw passing();
       },
     };
-    await expect(run.transactions.commit([at(0, 1)], member)).rejects.toThrow('no answer');
+    await expect(run.transactions.commit([at(0, 1)], member, journal)).rejects.toThrow('no answer');
     expect(brokers.steps.at(-1)).toBe('abort');
     expect(brokers.log).toEqual([]);
   });
@@ -231,12 +253,12 @@ describe('Transactions', () => {
     const brokers = new Brokers();
     const run = started(brokers);
     run.hold(0, 0);
-    const commit = run.transactions.commit([at(0, 1)], brokers.member);
+    const commit = run.transactions.commit([at(0, 1)], brokers.member, journal);
     const rejects = expect(commit).rejects.toThrow(ClosedError);
     await run.transactions.open();
     await run.transactions.close();
     await rejects;
-    await expect(run.transactions.commit([at(0, 1)], brokers.member)).rejects.toThrow(ClosedError);
+    await expect(run.transactions.commit([at(0, 1)], brokers.member, journal)).rejects.toThrow(ClosedError);
     expect(brokers.log).toEqual([]);
     expect(brokers.steps.at(-1)).not.toBe('commit');
   });
@@ -247,7 +269,7 @@ describe('Transactions', () => {
     run.hold(0, 0);
     await run.transactions.open();
     await other.transactions.open();
-    const error: unknown = await run.transactions.commit([at(0, 1)], brokers.member).catch((thrown: unknown) => thrown);
+    const error: unknown = await run.transactions.commit([at(0, 1)], brokers.member, journal).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(FencedError);
     expect(error).toMatchObject({ code: 'FENCED', partitions: [{ topic: 'orders', partition: 0 }] });
     expect(brokers.log).toEqual([]);

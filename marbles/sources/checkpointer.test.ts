@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { EMPTY, ignoreElements, of, tap, timer } from 'rxjs';
+import { EMPTY, NEVER, ignoreElements, of, tap, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import type { PartitionLane } from '../../src/sources/lane.js';
 import { offsetsIn } from '../support/offsetSet.js';
@@ -203,6 +203,25 @@ describe('Checkpointer', () => {
       expectSubscriptions(write$.subscriptions).toBe([firstWrite, secondWrite, thirdWrite]);
     }),
   );
+
+  it('flush writes together what is finished together, also if the first of it is what it has waited for', () => {
+    const kafka = source({ write: () => NEVER });
+    const [left, right] = [opened(kafka, 1), opened(kafka, 1, 1)];
+    const failures: unknown[] = [];
+    kafka.checkpointer.attach('commit', { everyMs: 60_000, everyRecords: Infinity });
+    left.whenIdle(() => {
+      kafka.checkpointer.flush().subscribe({ error: (error: unknown) => failures.push(error) });
+    });
+    kafka.checkpointer.hold();
+    left.finish(0);
+    expect(kafka.writes).toEqual([]);
+    right.finish(0);
+    kafka.checkpointer.resume();
+    expect([kafka.writes, failures]).toEqual([
+      [[expect.objectContaining({ partition: 0 }), expect.objectContaining({ partition: 1 })]],
+      [],
+    ]);
+  });
 
   it(
     'flush is done at once when there is nothing to write, and when a write has failed',

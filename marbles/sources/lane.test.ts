@@ -123,6 +123,19 @@ describe('PartitionLane', () => {
     expect(lane.checkpoint()).toMatchObject({ frontier: 3, runs: [] });
   });
 
+  it('in order, is idle when it has stopped, and all that is left waits for a released record', () => {
+    const lane = laneFrom({}, { ...ledger(), inOrder: true });
+    for (const offset of [0, 1, 2]) lane.open(offset, 1);
+    let idle = 0;
+    lane.release(1);
+    lane.whenIdle(() => (idle += 1));
+    lane.finish(2);
+    lane.finish(0);
+    expect(idle).toBe(0);
+    lane.stop();
+    expect([idle, lane.records, lane.checkpoint().frontier]).toEqual([1, 2, 1]);
+  });
+
   it('in order, has the frontier of a plain set of offsets and nothing finished beyond it, whatever order they are finished in', () => {
     const steps = fc.array(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.nat(40), fc.boolean()), { maxLength: 200 });
     fc.assert(

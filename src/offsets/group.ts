@@ -1,3 +1,4 @@
+import { NO_ANSWER } from '../brokerErrors.js';
 import { BrokerError, KafkaRxError, OptionError, StoreFailedError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
 import type { GroupTransaction, Position, TopicPartition, TransactionMember } from '../position.js';
@@ -29,8 +30,7 @@ const FENCED: ReadonlySet<number> = new Set([
 ]);
 /** What passes by itself. */
 const PASSING: ReadonlySet<number> = new Set([
-  ...[-195, -187, -185, -168], // no answer
-  ...[14, 15, 16], // the coordinator moves
+  ...NO_ANSWER,
   ...[22, 27, 113], // a rebalance goes on: the member keeps the partition, and has yet to hear of the new generation
 ]);
 const TRIES = 30;
@@ -201,13 +201,15 @@ class MemberOffsets implements OffsetStore, TransactionMember {
       // Also an offset of 0 that was never committed: without it the group would begin where its policy says.
       if (checkpoint.frontier !== before) moved.set(key, checkpoint);
     }
-    if (direction === 'forward' && this.#transaction !== undefined) {
-      for (const lost of await this.#commitThrough(this.#transaction, group, [...moved.values()])) {
-        refused.push(lost);
-        moved.delete(keyOf(group, lost));
-      }
-    } else if (moved.size > 0 && !(await this.#commit([...moved.values()]))) return checkpoints;
-    for (const checkpoint of moved.values()) this.#remember(group, checkpoint);
+    const changed = [...moved.values()];
+    const lost =
+      direction === 'forward' && this.#transaction !== undefined
+        ? await this.#commitThrough(this.#transaction, group, changed)
+        : await this.#commit(group, changed, direction);
+    for (const checkpoint of changed) {
+      if (lost.includes(checkpoint)) refused.push(checkpoint);
+      else if (this.#store.isCurrent(keyOf(group, checkpoint), checkpoint.epoch)) this.#remember(group, checkpoint);
+    }
     return refused;
   }
 
@@ -233,15 +235,18 @@ class MemberOffsets implements OffsetStore, TransactionMember {
     this.#known.set(keyOf(group, checkpoint), { group, checkpoint: { topic, partition, epoch, frontier, runs: [], metadata } });
   }
 
-  /** Whether the group has taken them; if not, the member is no longer one of it. */
-  async #commit(checkpoints: readonly Checkpoint[]): Promise<boolean> {
+  /** Answers those that are not the member's any more; after what passes it tries again with those that still are. A new start is set before they are. */
+  async #commit(group: string, checkpoints: readonly Checkpoint[], direction: 'forward' | 'anywhere'): Promise<readonly Checkpoint[]> {
     for (let tries = 1; ; tries += 1) {
+      const ours = checkpoints.filter(
+        (one) => (direction === 'anywhere' || this.#member.owns(one)) && this.#store.isCurrent(keyOf(group, one), one.epoch),
+      );
       try {
-        await this.#member.commit(checkpoints.map(positionOf));
-        return true;
+        if (ours.length > 0) await this.#member.commit(ours.map(positionOf));
+        return checkpoints.filter((one) => !ours.includes(one));
       } catch (error) {
         const code = error instanceof BrokerError ? error.kafkaCode : 0;
-        if (FENCED.has(code)) return false;
+        if (FENCED.has(code)) return checkpoints;
         if (!PASSING.has(code) || tries === TRIES) throw error;
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       }

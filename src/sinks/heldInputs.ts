@@ -1,4 +1,4 @@
-import type { Lane, Position } from '../position.js';
+import type { Journal, Lane, Position } from '../position.js';
 import type { Outgoing } from './outgoing.js';
 
 /** An input whose records wait for the transaction that commits its offset. */
@@ -21,8 +21,8 @@ export class HeldInputs<T> {
     this.#held.push(held);
   }
 
-  /** Exactly those that belong into a transaction which commits these offsets. What was lost meanwhile comes again elsewhere, and is let go. */
-  below(positions: readonly Position[]): readonly Held<T>[] {
+  /** Exactly those that belong into a transaction which commits these offsets of this source. What was lost meanwhile comes again elsewhere, and is let go. */
+  below(positions: readonly Position[], journal: Journal): readonly Held<T>[] {
     this.#held = this.#held.filter(({ lane }) => lane.live);
     const ends = new Map<string, (number | undefined)[]>();
     for (const { topic, partition, offset } of positions) {
@@ -30,7 +30,7 @@ export class HeldInputs<T> {
       ofTopic[partition] = offset;
       ends.set(topic, ofTopic);
     }
-    return this.#held.filter(({ lane, offset }) => offset < (ends.get(lane.topic)?.[lane.partition] ?? 0));
+    return this.#held.filter(({ lane, offset }) => lane.journal === journal && offset < (ends.get(lane.topic)?.[lane.partition] ?? 0));
   }
 
   remove(held: readonly Held<T>[]): void {

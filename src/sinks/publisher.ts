@@ -151,8 +151,9 @@ export class Publisher implements AsyncDisposable {
     const onTrouble = (error: Error): void => {
       kafka.emit({ type: 'error', client: 'publisher', error });
     };
+    let outlet: KafkaOutlet | undefined;
     try {
-      this.#outlet = new KafkaOutlet(kafka, {
+      this.#outlet = outlet = new KafkaOutlet(kafka, {
         properties: options.properties ?? {},
         topicProperties: { 'message.timeout.ms': Math.ceil(timerMs(attemptTimeoutMs)), ...options.topicProperties },
         probeTimeoutMs: Math.ceil(timerMs(options.probeTimeoutMs ?? 5_000)),
@@ -169,6 +170,7 @@ export class Publisher implements AsyncDisposable {
       });
     } catch (error) {
       this.#unregister();
+      void outlet?.close();
       throw error;
     }
     this.#dispatcher = new Dispatcher(this.#outlet, this.#spill, {

@@ -120,10 +120,15 @@ export function toTopic<T, R = T>(
           subscriber.error(error);
         },
       });
-      const unregister = kafka.register(producer);
+      let unregister = (): void => undefined;
       subscriber.add(() => {
-        void producer.end().then(unregister);
+        void producer.end().then(() => {
+          unregister();
+        });
       });
+      unregister = kafka.register(producer);
+      // Unsubscribed from before it had begun: a client that connects now would be let go of by nobody.
+      if (subscriber.closed) return;
       const inputs = new InOrder<T, readonly Delivery[], R>(subscriber, result);
       const waiting: Waiting<T> = {
         wantsDeliveries: options.result !== undefined,

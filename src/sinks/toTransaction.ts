@@ -231,7 +231,7 @@ class Transacting<T extends Positioned> implements Client {
     this.#journals.set(journal, state);
     // First: a source that cannot be used then knows that nobody is left to finish its records.
     this.#attachments.add(journal.attach('commit', { everyMs, everyRecords }));
-    journal.commitThrough(this.#transactions);
+    journal.commitThrough({ commit: (positions, member) => this.#transactions.commit(positions, member, journal) });
     this.#attachments.add(
       journal.durable$.subscribe({
         next: (durable) => {

@@ -1,5 +1,5 @@
 import { ClosedError, FencedError, KafkaRxError } from '../errors.js';
-import type { GroupTransaction, Position, TransactionMember } from '../position.js';
+import type { Journal, Position, TransactionMember } from '../position.js';
 import { bare } from '../position.js';
 import type { Held } from './heldInputs.js';
 import { HeldInputs } from './heldInputs.js';
@@ -33,7 +33,7 @@ export interface TransactionsOptions<T> {
  * What fails before the commit is aborted. After a commit whose end is not known a new client takes the id over, which ends the transaction one
  * way or the other, and what the group has committed then says which.
  */
-export class Transactions<T> implements GroupTransaction {
+export class Transactions<T> {
   readonly #options: TransactionsOptions<T>;
   readonly #held = new HeldInputs<T>();
   /** For whom it is not known whether the last transaction was committed. */
@@ -62,8 +62,9 @@ export class Transactions<T> implements GroupTransaction {
     this.#held.remove([held]);
   }
 
-  commit(positions: readonly Position[], member: TransactionMember): Promise<void> {
-    const commit = this.#last.then(() => this.#commit(positions, member));
+  /** As {@link GroupTransaction} has it, for one of the sources. */
+  commit(positions: readonly Position[], member: TransactionMember, journal: Journal): Promise<void> {
+    const commit = this.#last.then(() => this.#commit(positions, member, journal));
     this.#last = commit.catch((error: unknown) => {
       if (error instanceof KafkaRxError && error.retriable) this.#options.onError(error);
     });
@@ -95,12 +96,12 @@ export class Transactions<T> implements GroupTransaction {
     await this.#client?.close();
   }
 
-  async #commit(positions: readonly Position[], member: TransactionMember): Promise<void> {
+  async #commit(positions: readonly Position[], member: TransactionMember, journal: Journal): Promise<void> {
     this.#assertOpen();
     const client = await this.open();
-    const open = this.#unsure.has(member) ? await this.#settle(positions, member) : positions;
+    const open = this.#unsure.has(member) ? await this.#settle(positions, member, journal) : positions;
     if (open.length === 0) return;
-    const held = this.#held.below(open);
+    const held = this.#held.below(open, journal);
     try {
       await this.#fill(client, held, open, member);
       await this.#end(client, member);
@@ -148,12 +149,12 @@ export class Transactions<T> implements GroupTransaction {
   }
 
   /** Finds out whether the last transaction was committed; answers what was not. */
-  async #settle(positions: readonly Position[], member: TransactionMember): Promise<readonly Position[]> {
+  async #settle(positions: readonly Position[], member: TransactionMember, journal: Journal): Promise<readonly Position[]> {
     const committed = await member.committed(positions.map(bare));
     this.#unsure.delete(member);
     const isDone = ({ topic, partition, offset }: Position): boolean =>
       committed.some((one) => one.topic === topic && one.partition === partition && one.offset >= offset);
-    this.#pass(this.#held.below(positions.filter(isDone)));
+    this.#pass(this.#held.below(positions.filter(isDone), journal));
     return positions.filter((position) => !isDone(position));
   }
 

@@ -53,6 +53,7 @@ export class Checkpointer implements LaneOwner {
   #records = 0;
   #bytes = 0;
   #holds = 0;
+  #urgent = false;
   #writing = false;
   #failed = false;
   #attached = 0;
@@ -170,7 +171,9 @@ export class Checkpointer implements LaneOwner {
 
   resume(): void {
     this.#holds -= 1;
-    if (this.#holds === 0 && !this.#writing && this.#dirty.length > 0) this.#schedule();
+    if (this.#holds > 0) return;
+    if (this.#urgent) this.#hurry();
+    else if (!this.#writing && this.#dirty.length > 0) this.#schedule();
   }
 
   flush(): Observable<never> {
@@ -178,13 +181,19 @@ export class Checkpointer implements LaneOwner {
       const ticket = this.#ticket;
       return this.#durable$.pipe(
         tap(() => {
-          this.#writeAll();
+          this.#hurry();
         }),
         takeWhile((durable) => durable < ticket),
         ignoreElements(),
         catchError(() => EMPTY),
       );
     });
+  }
+
+  /** Whatever the pace; but what is finished together is written together, also if the first of it is what a flush has waited for. */
+  #hurry(): void {
+    this.#urgent = this.#holds > 0;
+    if (!this.#urgent) this.#writeAll();
   }
 
   #changed(lane: PartitionLane, tickets: number): void {

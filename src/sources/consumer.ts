@@ -1,12 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { TopicPartitionOffset } from 'node-rdkafka';
 import type { ObservableInput } from 'rxjs';
-import { brokerError, refused, unknownTopics } from '../brokerErrors.js';
+import { NO_ANSWER, brokerError, refused, unknownTopics } from '../brokerErrors.js';
 import { BrokerError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import type { Position, TopicPartition } from '../position.js';
 import { bare, nameOf } from '../position.js';
 import type { RdkafkaError } from '../rdkafka.js';
+import { codeOf } from '../rdkafka.js';
 import type { FetcherOptions, Watermarks } from './fetcher.js';
 import { Fetcher, QUERY_TIMEOUT_MS } from './fetcher.js';
 import { toPosix } from './pattern.js';
@@ -70,7 +71,6 @@ const REVOKE_PARTITIONS = -174;
 /** A transaction that has yet to end holds an offset of the partition. The client asks again for as long as it may, and is then out of time. */
 const UNSTABLE_OFFSET_COMMIT = 88;
 const UNSTABLE_OFFSETS = /unstable offsets/i;
-const TIMED_OUT = -185;
 const REBALANCE_IN_PROGRESS = 27;
 /** How long to wait for the group's last question. It comes at once, if it comes. */
 const LAST_QUESTION_MS = 1_000;
@@ -96,6 +96,8 @@ class RdkafkaMember extends Fetcher implements GroupMember {
   #givenBack = 0;
   /** Offsets on their way into a transaction: its client looks into this one's memory meanwhile. */
   #adding: Promise<unknown> = Promise.resolve();
+  /** Questions about what the group has committed: a client that is gone must not be at one. */
+  #asking: Promise<unknown> = Promise.resolve();
   #joining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   readonly readsCommitted: boolean;
@@ -210,11 +212,14 @@ class RdkafkaMember extends Fetcher implements GroupMember {
   async committed(partitions: readonly TopicPartition[]): Promise<readonly Position[]> {
     // A client that closes has no answer any more.
     if (this.#closing !== undefined) throw this.#unknownCommitted({ code: -1, message: 'the member is leaving' });
-    const found: readonly (Error | Partial<Position>)[] = await this.#committed(partitions);
+    const asking = this.#committed(partitions);
+    this.#asking = Promise.allSettled([this.#asking, asking]);
+    const found: readonly (Error | Partial<Position>)[] = await asking;
     // What failed for a partition alone stands in place of its answer: that is not the same as nothing.
     const failed = found.find((one) => one instanceof Error);
     if (failed !== undefined) {
-      throw this.#unknownCommitted({ code: UNSTABLE_OFFSETS.test(failed.message) ? UNSTABLE_OFFSET_COMMIT : -1, message: failed.message });
+      const { message } = failed;
+      throw this.#unknownCommitted({ code: UNSTABLE_OFFSETS.test(message) ? UNSTABLE_OFFSET_COMMIT : codeOf({ message }), message });
     }
     return (found as readonly Position[]).filter(({ offset = -1 }: Partial<Position>) => offset >= 0);
   }
@@ -231,7 +236,7 @@ class RdkafkaMember extends Fetcher implements GroupMember {
   #unknownCommitted({ code, message }: RdkafkaError): BrokerError {
     return new BrokerError(`could not look up what group ${this.#options.group} has committed: ${message} (code ${code})`, {
       kafkaCode: code,
-      retriable: code === TIMED_OUT || code === UNSTABLE_OFFSET_COMMIT,
+      retriable: code === UNSTABLE_OFFSET_COMMIT || NO_ANSWER.includes(code),
     });
   }
 
@@ -245,6 +250,7 @@ class RdkafkaMember extends Fetcher implements GroupMember {
     await this.#joining?.catch(() => undefined);
     await this.#adding;
     if (this.connected) await this.#unsubscribe();
+    await this.#asking;
     this.#lastAnswer = 'due';
     await super.close();
   }

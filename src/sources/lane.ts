@@ -57,6 +57,8 @@ export class PartitionLane implements Lane {
   durable = 0;
   #emitting = true;
   #live = true;
+  /** In order: from here on nothing will be finished, for this record was released. */
+  #heldFrom = Infinity;
   readonly #open: OpenOffsets;
   readonly #released = new Intervals();
   /** What is finished, and open all the same, for it is ahead of others. */
@@ -202,7 +204,11 @@ export class PartitionLane implements Lane {
       return;
     }
     // It comes again, and so does all that is after it: what is in order cannot be remembered beyond it.
-    if (this.journal.inOrder) return;
+    if (this.journal.inOrder) {
+      this.#heldFrom = Math.min(this.#heldFrom, offset);
+      this.#checkIdle();
+      return;
+    }
     const bytes = this.#open.close(offset);
     if (bytes < 0) return;
     // Where no commit() stands, nothing needs to be told apart: one stretch grows, instead of one per record that a filter dropped between.
@@ -216,6 +222,7 @@ export class PartitionLane implements Lane {
   /** Emits nothing more; what is open may still be finished. */
   stop(): void {
     this.#emitting = false;
+    this.#checkIdle();
   }
 
   /** Completions count no more. What was open stays open, in the next epoch it comes again. */
@@ -317,8 +324,12 @@ export class PartitionLane implements Lane {
     return `Lane(${this.topic}/${this.partition}, epoch ${this.epoch})`;
   }
 
+  get #isIdle(): boolean {
+    return this.#open.records === 0 || (!this.#emitting && this.#open.first >= this.#heldFrom);
+  }
+
   #checkIdle(): void {
-    if (this.#whenIdle.length === 0 || (this.#live && this.#open.records > 0)) return;
+    if (this.#whenIdle.length === 0 || (this.#live && !this.#isIdle)) return;
     const callbacks = this.#whenIdle;
     this.#whenIdle = [];
     for (const callback of callbacks) callback();

@@ -151,7 +151,8 @@ export class Pump {
   /** Adds up how long was waited, for a clock may be set meanwhile. */
   #checkStall(waitedMs: number): void {
     const { demand, checkpointer, stallAfterMs, onStall } = this.#options;
-    const dry = this.#given === demand.given;
+    // What is finished waits for its write, and a write that fails says so itself.
+    const dry = this.#given === demand.given && demand.open > 0;
     this.#dryMs = dry && !checkpointer.shut ? this.#dryMs + waitedMs : 0;
     this.#given = demand.given;
     if (dry) checkpointer.letGo();

@@ -862,13 +862,13 @@ describe('a store of a newer version', () => {
     await filled();
     const bytes = encodeCheckpoint(KEPT);
     const next = Buffer.from(bytes);
-    next[0] = 2;
+    next[0] = 3;
     next.writeUInt32BE(crc32(next.subarray(0, -4)), next.length - 4);
     overwrite(bytes, next);
 
     const refused = {
       name: 'StoreFormatError',
-      message: expect.stringMatching(/orders\/0 was written by a newer version.*\(format 2\): upgrade/) as string,
+      message: expect.stringMatching(/orders\/0 was written by a newer version.*\(format 3\): upgrade/) as string,
     };
     const store = open();
     await expect(the(store.list(GROUP))).rejects.toMatchObject(refused);
