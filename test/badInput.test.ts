@@ -83,8 +83,8 @@ describe('bad input gets a clear error', () => {
     ['a way to emit that is none', () => commit(wrong({ emit: 'later' })), /commit: `emit` must be 'passed' or 'durable'/],
     [
       'an unknown option of toTopic',
-      () => toTopic(new Kafka({ brokers }), 't', () => null, wrong({ acks: 1 })),
-      /toTopic: unknown option `acks`/,
+      () => toTopic(new Kafka({ brokers }), 't', () => null, wrong({ ack: 1 })),
+      /toTopic: unknown option `ack`: did you mean `acks`\?/,
     ],
     ['no topic for toTopic', () => toTopic(new Kafka({ brokers }), ''), /toTopic: the second argument is a topic/],
     ['an unknown option of openOffsets', () => openOffsets('anywhere', wrong({ sync: false })), /openOffsets: unknown option `sync`/],
