@@ -167,6 +167,32 @@ describe('kafka-rx offsets', () => {
     expect(await listed(folder.path, 'audit')).toMatchObject([{ frontier: 5 }]);
   });
 
+  it('skips a record that has failed: it is not tried again, and those that wait beside it keep their attempts', async () => {
+    await using folder = await temporaryFolder();
+    await made(folder.path);
+    const retries = [10, 15, 30].map((offset) => ({ offset, name: '', failed: 3, due: 1_000 }));
+    {
+      await using store = openOffsets(folder.path);
+      await remembered(store.write('billing', [{ ...ORDERS, epoch: 1, retries }]));
+    }
+    const skip = (offset: number): Promise<Said> =>
+      offsets('skip', folder.path, '--group', 'billing', '--topic', 'orders', '--partition', '0', '--offset', String(offset));
+    expect(await skip(15)).toMatchObject({ code: 0, err: '' });
+    expect(await skip(10)).toMatchObject({ code: 0, err: '' });
+    expect(await listed(folder.path, 'billing')).toContainEqual({
+      ...ORDERS,
+      epoch: 1,
+      frontier: 11,
+      runs: [12, 14, 15, 16, 20, 21],
+      retries: retries.slice(2),
+    });
+    const lines = (await offsets('export', folder.path, '--group', 'billing', '--topic', 'orders')).out;
+    expect(await call(['offsets', 'import', folder.path], lines)).toMatchObject({ code: 0 });
+    expect(await listed(folder.path, 'billing')).toMatchObject([{ topic: 'names' }, { frontier: 11, retries: retries.slice(2) }]);
+    expect(await skip(30)).toMatchObject({ code: 0, err: '' });
+    expect((await offsets('list', folder.path, '--json')).out).not.toMatch(/retries/);
+  });
+
   it('resets one partition, or all that are remembered of a topic', async () => {
     await using folder = await temporaryFolder();
     await made(folder.path);
@@ -239,6 +265,11 @@ describe('kafka-rx offsets', () => {
     expect(found.out).toMatch(/damaged: orders\/0 of billing/);
     const rest = await offsets('list', folder.path, '--json');
     expect([rest.code, JSON.parse(rest.out)]).toEqual([1, [expect.objectContaining(NAMES)]]);
+    expect(rest.err).toMatch(/what is remembered of orders\/0 of audit, orders\/0 of billing is damaged\. Reset it/);
+    expect(await offsets('list', folder.path, '--topic', 'names')).toMatchObject({ code: 0, err: '' });
+    const one = ['--group', 'billing', '--topic', 'orders', '--partition', '0'];
+    expect(await offsets('show', folder.path, ...one)).toMatchObject({ code: 1, err: expect.stringMatching(/is damaged/) as string });
+    expect(await offsets('skip', folder.path, ...one, '--offset', '10')).toMatchObject({ code: 1 });
     for (const group of ['billing', 'audit'])
       expect(await offsets('reset', folder.path, '--group', group, '--topic', 'orders', '--partition', '0', '--to', '2')).toMatchObject({
         code: 0,

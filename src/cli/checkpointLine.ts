@@ -2,11 +2,17 @@ import type { Checkpoint } from '../index.js';
 import type { GroupCheckpoint } from '../offsets/snapshot.js';
 import { UsageError } from './usage.js';
 
+type Retry = NonNullable<Checkpoint['retries']>[number];
+
 /** A checkpoint as it is exported: without its epoch, which belongs to the store. */
 export type Line = Omit<GroupCheckpoint, 'epoch'>;
 
-export function lineOf({ group, topic, partition, frontier, runs, metadata, fingerprint }: GroupCheckpoint): Line {
-  return { group, topic, partition, frontier, runs, metadata, ...(fingerprint === undefined ? {} : { fingerprint }) };
+export function lineOf({ group, topic, partition, frontier, runs, metadata, retries, fingerprint }: GroupCheckpoint): Line {
+  return {
+    ...{ group, topic, partition, frontier, runs, metadata },
+    ...(retries === undefined ? {} : { retries }),
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+  };
 }
 
 /** Reads what was exported. @throws {UsageError} that names the first line that is no checkpoint. */
@@ -39,6 +45,7 @@ function checked(parsed: unknown, wrong: (why: string) => UsageError): Line {
     frontier,
     runs,
     metadata = '',
+    retries,
     fingerprint,
   } = Object(parsed) as Partial<Record<keyof Checkpoint | 'group', unknown>>;
   if (typeof group !== 'string' || group === '') throw wrong('`group` is a name');
@@ -48,15 +55,23 @@ function checked(parsed: unknown, wrong: (why: string) => UsageError): Line {
   if (!Array.isArray(runs) || !areRuns(frontier, runs))
     throw wrong('`runs` is [from, to, from, to, …], ascending, apart, and beyond the frontier');
   if (typeof metadata !== 'string') throw wrong('`metadata` is text');
-  if (fingerprint === undefined) return { group, topic, partition, frontier, runs, metadata };
+  if (retries !== undefined && !(Array.isArray(retries) && retries.every((retry) => isRetry(frontier, retry))))
+    throw wrong('`retries` are { offset, name, failed, due }, none below the frontier');
+  const line = { group, topic, partition, frontier, runs, metadata, ...(retries === undefined ? {} : { retries: retries }) };
+  if (fingerprint === undefined) return line;
   const { offset, timestamp, crc } = Object(fingerprint) as Partial<Record<string, unknown>>;
   if (!isOffset(offset) || offset >= frontier || !Number.isSafeInteger(timestamp) || !isOffset(crc) || crc > 0xffff_ffff)
     throw wrong('`fingerprint` is none of ours');
-  return { group, topic, partition, frontier, runs, metadata, fingerprint: { offset, timestamp: timestamp as number, crc } };
+  return { ...line, fingerprint: { offset, timestamp: timestamp as number, crc } };
 }
 
 export function isOffset(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isRetry(frontier: number, retry: unknown): retry is Retry {
+  const { offset, name, failed, due } = Object(retry) as Partial<Record<string, unknown>>;
+  return isOffset(offset) && offset >= frontier && typeof name === 'string' && isOffset(failed) && isOffset(due);
 }
 
 function areRuns(frontier: number, runs: readonly unknown[]): runs is number[] {

@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../index.js';
 
 /** The checkpoint with the record at `offset` finished as well, or `undefined` if it is already. */
-export function withFinished<C extends Pick<Checkpoint, 'frontier' | 'runs'>>(checkpoint: C, offset: number): C | undefined {
+export function withFinished<C extends Pick<Checkpoint, 'frontier' | 'runs' | 'retries'>>(checkpoint: C, offset: number): C | undefined {
   const { frontier, runs } = checkpoint;
   if (offset < frontier) return undefined;
   const pairs: [number, number][] = [];
@@ -17,5 +17,8 @@ export function withFinished<C extends Pick<Checkpoint, 'frontier' | 'runs'>>(ch
     else if (last?.[1] === from) last[1] = to;
     else beyond.push([from, to]);
   }
-  return { ...checkpoint, frontier: reached, runs: beyond.flat() };
+  const { retries = [], ...rest } = checkpoint;
+  // A record that is finished is not tried again.
+  const open = retries.filter((retry) => retry.offset !== offset && retry.offset >= reached);
+  return { ...(rest as C), frontier: reached, runs: beyond.flat(), ...(open.length === 0 ? {} : { retries: open }) };
 }

@@ -23,8 +23,9 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
       case 'demo':
         return await (await import('../demo/command.js')).demoCommand(argv);
       case 'offsets': {
-        const { text, well } = await offsets(argv);
+        const { text, well, complaint } = await offsets(argv);
         process.stdout.write(text);
+        if (complaint !== undefined) process.stderr.write(`${complaint}\n`);
         return well ? 0 : 1;
       }
       default:

@@ -1,7 +1,7 @@
-import type { GroupCheckpoint, Snapshot } from '../offsets/snapshot.js';
 import { readSnapshot } from '../offsets/snapshot.js';
 import { lineOf } from './checkpointLine.js';
 import type { OffsetsCall } from './offsetsArguments.js';
+import { damageIn, selected } from './selection.js';
 import { table } from './table.js';
 import { UsageError } from './usage.js';
 
@@ -9,6 +9,7 @@ import { UsageError } from './usage.js';
 export interface Answer {
   readonly text: string;
   readonly well: boolean;
+  readonly complaint?: string;
 }
 
 export function list({ directory, json, ...which }: OffsetsCall): Answer {
@@ -26,12 +27,14 @@ export function list({ directory, json, ...which }: OffsetsCall): Answer {
   ]);
   const headings = ['group', 'topic', 'partition', 'frontier', 'beyond it', 'runs', 'epoch', 'metadata'];
   const text = json ? `${JSON.stringify(found)}\n` : found.length === 0 ? 'Nothing is remembered.\n' : table(headings, rows);
-  return withDamage(text, snapshot);
+  return withDamage(text, damageIn(directory, snapshot, which));
 }
 
 export function show({ directory, json, ...which }: OffsetsCall): Answer {
   const snapshot = readSnapshot(directory, 'offsets');
   const [found] = selected(snapshot.checkpoints, which);
+  const damage = damageIn(directory, snapshot, which);
+  if (damage !== undefined) throw damage;
   if (found === undefined) throw new UsageError(`${directory} remembers nothing of ${which.topic}/${which.partition} for ${which.group}.`);
   if (json) return { text: `${JSON.stringify(found)}\n`, well: true };
   const { group, topic, partition, frontier, runs, epoch, metadata, fingerprint } = found;
@@ -70,24 +73,13 @@ export function verify({ directory, json }: OffsetsCall): Answer {
 export function exported({ directory, ...which }: OffsetsCall): Answer {
   const snapshot = readSnapshot(directory, 'offsets');
   const lines = selected(snapshot.checkpoints, which).map((checkpoint) => `${JSON.stringify(lineOf(checkpoint))}\n`);
-  return withDamage(lines.join(''), snapshot);
+  return withDamage(lines.join(''), damageIn(directory, snapshot, which));
 }
 
 /** What cannot be read must not be missed in silence. */
-function withDamage(text: string, { damaged }: Snapshot): Answer {
-  return { text, well: damaged.length === 0 };
+function withDamage(text: string, damage: Error | undefined): Answer {
+  return damage === undefined ? { text, well: true } : { text, well: false, complaint: damage.message };
 }
-
-function selected(
-  checkpoints: readonly GroupCheckpoint[],
-  { group, topic, partition }: Pick<OffsetsCall, 'group' | 'topic' | 'partition'>,
-): readonly GroupCheckpoint[] {
-  return checkpoints
-    .filter((at) => at.group === (group ?? at.group) && at.topic === (topic ?? at.topic) && at.partition === (partition ?? at.partition))
-    .toSorted((a, b) => order(a.group, b.group) || order(a.topic, b.topic) || a.partition - b.partition);
-}
-
-const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 function pairs(runs: readonly number[]): readonly (readonly [number, number])[] {
   return Array.from({ length: runs.length / 2 }, (_, i) => [runs[2 * i] as number, runs[2 * i + 1] as number]);

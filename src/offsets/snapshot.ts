@@ -22,7 +22,7 @@ export interface Snapshot {
   readonly transaction: number;
   readonly checkpoints: readonly GroupCheckpoint[];
   /** The current epoch of a partition: of its last claim, which may not have written yet. */
-  epochOf(group: string, at: TopicPartition): number;
+  readonly epochOf: (group: string, at: TopicPartition) => number;
   /** The partitions whose checkpoint cannot be read. */
   readonly damaged: readonly (TopicPartition & { readonly group: string })[];
   /** How many records of all tables that were looked at are damaged by themselves. */
