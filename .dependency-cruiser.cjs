@@ -45,7 +45,7 @@ module.exports = {
     only('who-knows-node-rdkafka', 'node-rdkafka', [
       '^src/(rdkafka|addon)\\.ts$',
       '^src/sources/(consumer|fetcher|reader)\\.ts$',
-      '^src/sinks/(producer|chooseTransport|plainTransport|transactionalProducer)\\.ts$',
+      '^src/sinks/(producer|connectProducer|chooseTransport|plainTransport|transactionalProducer)\\.ts$',
       '^src/admin/(idleConsumer|topicClient|topicAdmin)\\.ts$',
       '^src/testing/embedded\\.ts$',
     ]),

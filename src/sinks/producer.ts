@@ -1,11 +1,12 @@
 import type { Producer } from 'node-rdkafka';
 import { forwardEvents } from '../clientEvents.js';
-import { BrokerUnavailableError, ClientUnavailableError, ClosedError } from '../errors.js';
+import { BrokerUnavailableError, ClosedError } from '../errors.js';
 import { Fifo } from '../fifo.js';
 import type { Client, Kafka, Properties } from '../kafka.js';
-import { codeOf, rdkafka } from '../rdkafka.js';
+import { codeOf } from '../rdkafka.js';
 import type { Opening } from './chooseTransport.js';
 import { open } from './chooseTransport.js';
+import { connectProducer, makeProducer } from './connectProducer.js';
 import type { HeaderValues } from './outgoing.js';
 import type { Sent, Transport } from './transport.js';
 
@@ -144,25 +145,7 @@ export class ProducerClient implements Client {
   }
 
   async #connect(): Promise<void> {
-    const { brokers } = this.#kafka;
-    const connectTimeoutMs = this.#connectTimeoutMs;
-    let asked = false;
-    this.#producer.once('connection.failure', () => {
-      asked = true;
-    });
-    await new Promise<void>((resolve, reject) => {
-      this.#producer.connect({ allTopics: false, timeout: connectTimeoutMs }, (cause) => {
-        if (!(cause as unknown)) resolve();
-        else if (!asked) reject(new ClientUnavailableError(`the ${this.#name} could not be made: ${cause.message}.`, { cause }));
-        else
-          reject(
-            new BrokerUnavailableError(
-              `no broker answered the ${this.#name} within ${connectTimeoutMs} ms (${cause.message}): tried ${brokers.join(', ')}.`,
-              { brokers, cause },
-            ),
-          );
-      });
-    });
+    await connectProducer(this.#producer, this.#name, this.#kafka.brokers, this.#connectTimeoutMs);
     this.#connected = true;
     if (this.#ending === undefined) this.#transport.start();
     this.#poll();
@@ -239,17 +222,8 @@ function settingsOf(kafka: Kafka, properties: Properties, topicProperties: Prope
     ...kafka.properties,
     ...properties,
   };
-  // Java's hash: the same key goes to the same partition whichever client wrote it. Records without a key are spread.
-  const topicSettings = { partitioner: 'murmur2_random', ...kafka.topicProperties, ...topicProperties };
   return {
-    make: (reports) => {
-      try {
-        return new (rdkafka().Producer)({ ...settings, ...reports }, topicSettings);
-      } catch (cause) {
-        const reason = cause instanceof Error ? cause.message : 'unknown reason';
-        throw new ClientUnavailableError(`the producer could not be made: ${reason}`, { cause });
-      }
-    },
+    make: (reports) => makeProducer({ ...settings, ...reports }, { ...kafka.topicProperties, ...topicProperties }),
     limits: {
       recordBytes: Number(settings['message.max.bytes'] ?? 1_000_000),
       queueBytes: Number(settings['queue.buffering.max.kbytes'] ?? 1_048_576) * 1_024,

@@ -1,8 +1,9 @@
 import type { MonoTypeOperatorFunction, Subscriber } from 'rxjs';
-import { Observable, Subject, Subscription, takeUntil } from 'rxjs';
+import { Observable, Subscription } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
 import { ClosedError, OptionError } from '../errors.js';
 import type { Client, Kafka, Properties } from '../kafka.js';
+import { listen } from '../listen.js';
 import { checkOptions } from '../options.js';
 import type { Journal, Positioned } from '../position.js';
 import { LANE } from '../position.js';
@@ -112,23 +113,13 @@ export function toTransaction<T extends Positioned>(
     new Observable((subscriber) => {
       const transacting = new Transacting(subscriber, kafka, recordsOf, options);
       const unregister = kafka.register(transacting);
-      /** Stops a source that has not even returned from `subscribe`. */
-      const stop$ = new Subject<void>();
       subscriber.add(() => {
         void transacting.end().then(unregister);
-        stop$.next();
       });
       transacting.start();
-      source.pipe(takeUntil(stop$)).subscribe({
+      listen(source, subscriber, {
         next: (input) => {
-          try {
-            transacting.next(input);
-          } catch (error) {
-            subscriber.error(error);
-          }
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
+          transacting.next(input);
         },
         complete: () => {
           transacting.sourceCompleted();

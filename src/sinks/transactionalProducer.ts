@@ -1,11 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { DeliveryReport, KafkaConsumer, Producer } from 'node-rdkafka';
 import { forwardEvents } from '../clientEvents.js';
-import { BrokerError, BrokerUnavailableError, ClientUnavailableError, DeliveryError, FencedError } from '../errors.js';
+import { BrokerError, DeliveryError, FencedError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import type { Position } from '../position.js';
 import type { RdkafkaError } from '../rdkafka.js';
-import { codeOf, rdkafka } from '../rdkafka.js';
+import { codeOf } from '../rdkafka.js';
+import { connectProducer, makeProducer } from './connectProducer.js';
 import type { Outgoing } from './outgoing.js';
 import type { ProducerHandle } from './plainTransport.js';
 import { produce } from './plainTransport.js';
@@ -60,7 +61,7 @@ export class TransactionalProducer implements TransactionalClient {
     this.#id = options.transactionalId;
     const settings = settingsOf(kafka, options);
     this.#timeoutMs = Number(settings['transaction.timeout.ms']);
-    this.#producer = createProducer(settings, { ...kafka.topicProperties, ...options.topicProperties });
+    this.#producer = makeProducer(settings, { ...kafka.topicProperties, ...options.topicProperties });
     this.#handle = this.#producer.getClient() as ProducerHandle;
     forwardEvents(kafka, this.#producer, `producer ${this.#id}`);
     this.#producer.on('delivery-report', (error, report) => {
@@ -132,23 +133,7 @@ export class TransactionalProducer implements TransactionalClient {
 
   async #connect(): Promise<void> {
     const { brokers, connectTimeoutMs } = this.#kafka;
-    let asked = false;
-    this.#producer.once('connection.failure', () => {
-      asked = true;
-    });
-    await new Promise<void>((resolve, reject) => {
-      this.#producer.connect({ allTopics: false, timeout: connectTimeoutMs }, (cause) => {
-        if (!(cause as unknown)) resolve();
-        else if (!asked) reject(new ClientUnavailableError(`the producer ${this.#id} could not be made: ${cause.message}.`, { cause }));
-        else
-          reject(
-            new BrokerUnavailableError(
-              `no broker answered the producer ${this.#id} within ${connectTimeoutMs} ms (${cause.message}): tried ${brokers.join(', ')}.`,
-              { brokers, cause },
-            ),
-          );
-      });
-    });
+    await connectProducer(this.#producer, `producer ${this.#id}`, brokers, connectTimeoutMs);
     this.#connected = true;
   }
 
@@ -265,17 +250,6 @@ function settingsOf(kafka: Kafka, { transactionalId, properties }: Transactional
     'dr_cb': true,
     'delivery.report.only.error': true,
   };
-}
-
-function createProducer(settings: Properties, topicProperties: Properties): Producer {
-  try {
-    // Java's hash, as toTopic has it.
-    return new (rdkafka().Producer)(settings, { partitioner: 'murmur2_random', ...topicProperties });
-  } catch (cause) {
-    throw new ClientUnavailableError(`the producer could not be made: ${cause instanceof Error ? cause.message : 'unknown reason'}`, {
-      cause,
-    });
-  }
 }
 
 /** Why the client did not take a record. */

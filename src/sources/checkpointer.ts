@@ -173,7 +173,7 @@ export class Checkpointer implements LaneOwner {
     this.#holds -= 1;
     if (this.#holds > 0) return;
     if (this.#urgent) this.#hurry();
-    else if (!this.#writing && this.#dirty.length > 0) this.#schedule();
+    else this.#scheduleIfIdle();
   }
 
   flush(): Observable<never> {
@@ -203,7 +203,7 @@ export class Checkpointer implements LaneOwner {
   }
 
   #scheduleIfIdle(): void {
-    if (this.#holds === 0 && !this.#writing) this.#schedule();
+    if (this.#holds === 0 && !this.#writing && this.#dirty.length > 0) this.#schedule();
   }
 
   #markDirty(lane: PartitionLane): void {
@@ -231,7 +231,7 @@ export class Checkpointer implements LaneOwner {
   #restFor(ms: number): void {
     this.#rest = this.#scheduler.schedule(() => {
       this.#rest = undefined;
-      if (this.#holds === 0 && !this.#writing && this.#dirty.length > 0) this.#schedule();
+      this.#scheduleIfIdle();
     }, ms);
   }
 
