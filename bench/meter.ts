@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { percentile } from './figures.js';
 import { sentAt } from './payload.js';
 import type { Measured, Message, Task } from './task.js';
@@ -60,7 +61,7 @@ export class Meter {
       records: this.#seen,
       seconds,
       cpuMicros: user + system,
-      peakRssBytes: process.resourceUsage().maxRSS * 1_024,
+      peakRssBytes: peakRssBytes(),
       ...(latencies === undefined ? {} : { latency: { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99) } }),
     };
   }
@@ -74,4 +75,12 @@ export class Meter {
   get bytes(): number {
     return this.#bytes;
   }
+}
+
+/** Of this process alone: what `getrusage` says begins with what the parent had when it was forked. */
+function peakRssBytes(): number {
+  const { maxRSS } = process.resourceUsage();
+  if (process.platform !== 'linux') return maxRSS * 1_024;
+  const [, kibibytes] = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  return Number(kibibytes ?? maxRSS) * 1_024;
 }

@@ -187,7 +187,7 @@ class Outbox : public Nan::ObjectWrap {
   static void OnReport(rd_kafka_t*, const rd_kafka_message_t* message, void*) {
     if (polling == nullptr) return;
     auto id = static_cast<int32_t>(reinterpret_cast<intptr_t>(message->_private));
-    polling->Add({id, message->err, message->partition, message->offset, rd_kafka_message_timestamp(message, nullptr)});
+    polling->polled_.push_back({id, message->err, message->partition, message->offset, rd_kafka_message_timestamp(message, nullptr)});
   }
 
   void Poll() {
@@ -197,7 +197,18 @@ class Outbox : public Nan::ObjectWrap {
       rd_kafka_t* client = held.client();
       if (client == nullptr) return;
       rd_kafka_poll(client, POLL_MS);
+      if (!polled_.empty()) HandOn();
     }
+  }
+
+  /* A poll brings the reports of whole batches: they are handed on together. */
+  void HandOn() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    bool first = reports_.empty();
+    if (first) reports_.swap(polled_);
+    else reports_.insert(reports_.end(), polled_.begin(), polled_.end());
+    polled_.clear();
+    if (first && wake_ != nullptr) uv_async_send(wake_);
   }
 
   static NAN_METHOD(New) {
@@ -305,6 +316,7 @@ class Outbox : public Nan::ObjectWrap {
   std::atomic<bool> stopped_{false};
   std::mutex mutex_;
   std::vector<Report> reports_;  // guarded
+  std::vector<Report> polled_;   // the polling thread's
   uv_async_t* wake_ = nullptr;   // guarded
   std::vector<Report> taking_;   // the main thread's
   size_t taken_ = 0;

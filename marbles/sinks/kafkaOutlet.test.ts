@@ -47,7 +47,7 @@ async function outcomes(kafkaCode: number): Promise<unknown[]> {
   const heard: unknown[] = [];
   for (const value of ['a', 'b', 'c']) {
     outlet.send(
-      outgoing({ value }, () => 'orders', 'bytes'),
+      outgoing({ value }, 'orders', (topic) => topic, 'bytes'),
       (error) => heard.push([value, error?.kafkaCode, error?.retriable]),
     );
   }

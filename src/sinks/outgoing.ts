@@ -47,16 +47,17 @@ function withoutOrigin({ topic, partition, timestamp, [LANE]: lane }: ProducerRe
 /**
  * Checks a record and turns it into what the client takes.
  *
+ * @param topicOf Where it goes unless it says so itself.
  * @throws {InvalidRecordError} for what could not be written as it is: better refused than harmed on the way.
  */
-export function outgoing(record: ProducerRecord, defaultTopic: () => string, headerValues: HeaderValues): Outgoing {
+export function outgoing<T>(record: ProducerRecord, input: T, topicOf: (input: T) => string, headerValues: HeaderValues): Outgoing {
   if (typeof record !== 'object' || (record as unknown) === null) {
     throw new InvalidRecordError(
       `an outgoing record is ${(record as unknown) === null ? 'null' : `of type ${typeof record}`}: give an object with a \`value\`, an array of them, or null for none.`,
     );
   }
   const { topic: own, partition, timestamp } = LANE in record ? withoutOrigin(record as ProducerRecord & Positioned) : record;
-  const topic: unknown = own ?? defaultTopic();
+  const topic: unknown = own ?? topicOf(input);
   if (!isTopicName(topic)) {
     throw new InvalidRecordError(
       `an outgoing record has ${typeof topic === 'string' ? `the topic ${JSON.stringify(topic)}` : 'no topic'}: a topic has ${TOPIC_NAME}.`,

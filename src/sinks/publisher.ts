@@ -230,7 +230,7 @@ export class Publisher implements AsyncDisposable {
   offer(record: ProducerRecord, tell: Tell | undefined): SendResult {
     let made;
     try {
-      made = outgoing(record, () => this.#topic, this.#outlet.headerValues);
+      made = outgoing(record, this.#topic, (topic) => topic, this.#outlet.headerValues);
     } catch (error) {
       return this.#reject('invalid', undefined, null, error as Error, tell);
     }

@@ -146,10 +146,14 @@ export function toTopic<T, R = T>(
       listen(source, subscriber, {
         next: (input) => {
           const made = to(input) ?? [];
-          const checked = (record: ProducerRecord) => outgoing(record, () => topicOf(input), producer.headerValues);
+          const { headerValues } = producer;
           const entry = Array.isArray(made)
-            ? new SomeRecords(input, (made as readonly ProducerRecord[]).map(checked), waiting)
-            : new OneRecord(input, checked(made as ProducerRecord), waiting);
+            ? new SomeRecords(
+                input,
+                (made as readonly ProducerRecord[]).map((record) => outgoing(record, input, topicOf, headerValues)),
+                waiting,
+              )
+            : new OneRecord(input, outgoing(made as ProducerRecord, input, topicOf, headerValues), waiting);
           inputs.add<Awaited<T>>(entry);
           if (entry instanceof OneRecord) producer.send(entry);
           else if (entry.sents.length === 0) inputs.settle(entry, []);

@@ -106,7 +106,7 @@ export function toTransaction<T extends Positioned>(
   const recordsOf = (input: T): Outgoing[] => {
     const made = to(input) ?? [];
     return (Array.isArray(made) ? (made as readonly ProducerRecord[]) : [made as ProducerRecord]).map((record) =>
-      outgoing(record, () => topicOf(input), 'text'),
+      outgoing(record, input, topicOf, 'text'),
     );
   };
   return (source) =>
