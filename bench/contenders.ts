@@ -10,6 +10,8 @@ export interface Contender {
   /** The Node versions that it needs, each opening a major; by default whatever Node runs the bench. */
   readonly node?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** For Node itself. */
+  readonly execArgv?: readonly string[];
   /** What it is not asked to do, for it would be no different. */
   readonly not?: readonly Work[];
   /** Takes part only when it is asked for by name. */

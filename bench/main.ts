@@ -6,6 +6,7 @@
  *
  * `--only consume,latency` some scenarios · `--records 1000000` · `--rounds 5` · `--contenders kafka-rx,kafkajs` · `--partitions 4` ·
  * `--seconds 10` of latency · `--runs 10000000` open runs at most · `--patience 300` seconds for one run of one contender ·
+ * `--profile` where the time of consuming goes, by function, and nothing else ·
  * `--loaded` go on although the machine is busy · `--readme` write the README's figures too · `--draw` measure nothing, only draw and write again
  */
 import { execFileSync } from 'node:child_process';
@@ -21,11 +22,13 @@ import { THEMES, chart } from './chart.js';
 import { chosen } from './contenders.js';
 import { load } from './load.js';
 import { measure } from './measure.js';
+import type { Bench } from './measure.js';
 import { installPeers } from './peers.js';
+import { byFunction } from './profile.js';
 import { withFigures } from './readme.js';
 import type { CaseResult, Machine, Result } from './results.js';
 import { scenarios } from './scenarios.js';
-import type { Scenario } from './scenarios.js';
+import type { Case, Scenario } from './scenarios.js';
 import { aligned, cellsOf, report } from './tables.js';
 
 const { values: options } = parseArgs({
@@ -39,6 +42,7 @@ const { values: options } = parseArgs({
     runs: { type: 'string', default: '100000' },
     patience: { type: 'string', default: '120' },
     loaded: { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
     readme: { type: 'boolean', default: false },
     draw: { type: 'boolean', default: false },
   },
@@ -88,6 +92,10 @@ async function bench(): Promise<void> {
     };
     say(`${machine.cpu}, ${machine.system}, Node ${machine.node}, ${machine.broker}, load ${average.toFixed(2)}`);
     await mkdir(results, { recursive: true });
+    if (options.profile) {
+      await profile({ brokers: broker.brokers, rounds, patienceMs, folder, say }, machine);
+      return;
+    }
     for (const scenario of wanted) {
       const cases: CaseResult[] = [];
       for (const [i, one] of scenario.cases.entries()) {
@@ -104,6 +112,21 @@ async function bench(): Promise<void> {
     await broker.close();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Of the main thread, in the case that is measured first. */
+async function profile(bench: Omit<Bench, 'contenders'>, machine: Machine): Promise<void> {
+  const { title, figure, cases } = all[0] as Scenario;
+  const [one] = cases as [Case];
+  const profiles = join(bench.folder, 'profiles');
+  const contenders = chosen('kafka-rx').map((contender) => ({ ...contender, execArgv: ['--cpu-prof', `--cpu-prof-dir=${profiles}`] }));
+  await measure({ ...bench, contenders }, figure, one, `bench-profile-${Date.now()}`);
+  const { commit, cpu, node, date } = machine;
+  const about = `${title}, ${one.name}: kafka-rx at ${commit}, ${bench.rounds} × ${one.records} records, ${cpu}, Node ${node}, ${date.slice(0, 10)}.`;
+  await writeFile(
+    join(results, 'profile.md'),
+    `# Where the time goes\n\n${about}\n\n${await byFunction(profiles, bench.rounds * one.records)}\n`,
+  );
 }
 
 /** Charts, tables, and the README if asked for, of all results that there are. */

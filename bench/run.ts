@@ -19,7 +19,7 @@ export async function run(contender: Contender, task: Task, { patienceMs, onRead
   await mkdir(task.folder, { recursive: true });
   const child = fork(fileURLToPath(new URL(`./contenders/${contender.program}.js`, import.meta.url)), [JSON.stringify(task)], {
     execPath: contender.node === undefined ? process.execPath : nodeOfAtLeast(contender.node),
-    execArgv: [],
+    execArgv: [...(contender.execArgv ?? [])],
     env: { ...process.env, KAFKAJS_NO_PARTITIONER_WARNING: '1', ...contender.environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
