@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type { TestProject } from 'vitest/node';
 import type { BrokerKind } from '../../broker/index.js';
 import { startBroker } from '../../broker/index.js';
+import { addon } from '../../src/addon.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -20,7 +21,9 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   execFileSync(process.execPath, [tsc, '--noCheck', '--incremental', 'false'], { stdio: 'inherit' });
   // On a build server an embedded cluster in place of a real one would be a green light for what was never tested.
   const broker = await startBroker({ requireReal: process.env['CI'] !== undefined && process.env['CI'] !== 'false' });
-  process.stdout.write(`\nThese tests run on ${broker.description}.\n`);
+  const found = addon();
+  const path = 'addon' in found ? 'with the addon' : `without the addon, for ${found.reason}`;
+  process.stdout.write(`\nThese tests run on ${broker.description}, ${path}.\n`);
   project.vitest.provide('brokers', broker.brokers);
   project.vitest.provide('brokerKind', broker.kind);
   return () => broker.close();
