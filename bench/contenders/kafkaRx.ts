@@ -13,6 +13,8 @@ import type { Task } from '../task.js';
 const WINDOW = 10_000;
 /** At a million records per second the default of 4,096 is out before the disk has answered. */
 const source = { maxInFlight: 16_384 };
+/** What is written is awaited for longer, and slows the reading down: less is fetched ahead. */
+const copied = { maxInFlight: 8_192, fetchBufferBytes: 4 * 1_024 * 1_024 };
 const remembers = process.env['KAFKA_RX_BENCH'] !== 'released';
 const reader = process.env['KAFKA_RX_READER'] ?? 'default';
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
@@ -27,7 +29,7 @@ await contend(version, {
   },
   produce: { settings: { pipeline: 'toTopic', ...producerSettings, window: WINDOW }, run: produce },
   transform: {
-    settings: { pipeline: 'fromTopic → map → toTopic → commit', ...source, offsets: 'openOffsets, on disk', reader },
+    settings: { pipeline: 'fromTopic → map → toTopic → commit', ...copied, offsets: 'openOffsets, on disk', reader },
     run: transform,
   },
   runs: { settings: { pipeline: 'fromTopic → filter → commit', offsets: 'openOffsets, on disk', reader }, run: openRuns },
@@ -86,7 +88,7 @@ async function transform(task: Task, meter: Meter): Promise<void> {
   await using offsets = openOffsets(`${task.folder}/offsets`);
   const stop = new AbortController();
   await drain(
-    fromTopic(kafka, task.topic, { ...source, group: task.group, offsets, signal: stop.signal }).pipe(
+    fromTopic(kafka, task.topic, { ...copied, group: task.group, offsets, signal: stop.signal }).pipe(
       map((record) => ({ ...record, value: transformed(record.value) })),
       toTopic(kafka, task.output, ({ key, value }) => ({ key, value }), { topicProperties: { 'compression.codec': task.compression } }),
       commit(),
