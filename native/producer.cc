@@ -306,6 +306,14 @@ class Outbox : public Nan::ObjectWrap {
     // Here, for nothing of V8's may be touched when this is collected.
     outbox->onReports_.Reset();
     outbox->resource_.reset();
+    // That may be long after.
+    {
+      std::lock_guard<std::mutex> lock(outbox->mutex_);
+      outbox->reports_ = {};
+    }
+    outbox->taking_ = {};
+    outbox->taken_ = 0;
+    outbox->polled_ = {};
     outbox->Unref();
   }
 
