@@ -21,7 +21,7 @@ describe.skipIf(unable)('loss of power below a publisher', () => {
     const recording = recordSpill(folder.path);
     expect(missedOfSpill(recording, folder.path)).toEqual([]);
     const kinds = new Set(recording.entries.map(({ kind }) => kind));
-    expect([...kinds]).toEqual(expect.arrayContaining(['write', 'sync', 'create', 'unlink', 'directory']));
+    expect([...kinds]).toEqual(expect.arrayContaining(['write', 'sync', 'create', 'rename', 'unlink', 'directory']));
 
     const outcome = await losePowerOfSpill(recording, STATES, SEED);
 

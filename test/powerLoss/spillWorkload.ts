@@ -29,6 +29,8 @@ const note = (line: SpillNote): void => {
 
 let next = fs.statSync(join(root, 'journal')).size === 0 ? 0 : 100_000;
 for (let life = Number(lives); life > 0; life -= 1) {
+  // What is no segment is put aside, which renames it; the next segments have higher numbers.
+  if (next > 0) fs.writeFileSync(join(root, 'spill', `${next}.segment`), 'something else, longer than a header is');
   const spill = await openSpill(join(root, 'spill'), { quotaBytes: 128 * 1_024 });
   for (let round = 0; round < 9; round += 1) {
     for (let write = 0; write < 4; write += 1) {
