@@ -10,6 +10,8 @@ export const HEAD_BYTES = 16;
 const MARK = Buffer.from('\u00abkrx', 'latin1');
 /** When it was written down f64 | timestamp f64 | partition i32 | bytes of topic u16 | headers u16 | bytes of key i32 | of value i32. */
 const FIXED_BYTES = 32;
+/** There is no room to count more. */
+export const MOST_HEADERS = 2 ** 16 - 1;
 const NONE = -1;
 
 /** A record as it came back from a frame. */

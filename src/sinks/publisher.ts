@@ -7,7 +7,7 @@ import type { ProducerHeaders, ProducerRecord } from '../record.js';
 import { TOPIC_NAME, isTopicName } from '../topicName.js';
 import type { PublishOutcome, Tell } from './dispatcher.js';
 import { Dispatcher } from './dispatcher.js';
-import { frameBytes } from './frame.js';
+import { MOST_HEADERS, frameBytes } from './frame.js';
 import { KafkaOutlet } from './kafkaOutlet.js';
 import { outgoing } from './outgoing.js';
 import type { PublisherState, PublisherStats, Rejection } from './publisherStats.js';
@@ -234,7 +234,11 @@ export class Publisher implements AsyncDisposable {
     } catch (error) {
       return this.#reject('invalid', undefined, null, error as Error, tell);
     }
-    const { topic, key } = made;
+    const { topic, key, headers } = made;
+    if (headers.length > MOST_HEADERS) {
+      const message = `a message to ${topic} has ${headers.length} headers: ${MOST_HEADERS} are what fits onto the disk.`;
+      return this.#reject('invalid', topic, key, new InvalidRecordError(message), tell);
+    }
     const bytes = frameBytes(made);
     if (bytes > this.#maxMessageBytes) {
       const message = `a message to ${topic} is too large: ${bytes} bytes, ${this.#maxMessageBytes} are allowed. Make it smaller, or raise \`maxMessageBytes\`.`;
