@@ -5,7 +5,8 @@ import { environmentBroker } from './environment.js';
 import { startJvmBroker } from './jvm.js';
 
 export type { BrokerKind, TestBroker } from './broker.js';
-export { startJvmBroker, type JvmBroker } from './jvm.js';
+export { startJvmBroker, type JvmBroker, type JvmBrokerOptions } from './jvm.js';
+export { authorizing, denyEverything, denyWrites } from './acls.js';
 export { deleteRecords, type Deletion } from './deleteRecords.js';
 export { createTopic, deleteTopic, type TopicOptions } from './topics.js';
 

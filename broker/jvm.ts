@@ -21,8 +21,13 @@ export interface JvmBroker extends TestBroker {
   thaw(): void;
 }
 
+export interface JvmBrokerOptions {
+  /** Settings beside those that every test needs, and before them. Default: none. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 /** A real Apache Kafka, one KRaft node with its data in a temporary folder. Nothing of it outlives this process, however that ends. */
-export async function startJvmBroker(): Promise<JvmBroker> {
+export async function startJvmBroker({ settings = {} }: JvmBrokerOptions = {}): Promise<JvmBroker> {
   const [java, jars] = [await findJava(), await kafkaJars()];
   const { client, internal, controller } = await freePorts('client', 'internal', 'controller');
   const address = `127.0.0.1:${client}`;
@@ -41,6 +46,7 @@ export async function startJvmBroker(): Promise<JvmBroker> {
       // A broker that was killed is let in again only when its old session has ended.
       'broker.session.timeout.ms': '3000',
       'broker.heartbeat.interval.ms': '500',
+      ...settings,
     }),
   );
   // The codecs unpack native libraries into the temporary folder, where a killed JVM would leave them.

@@ -1,7 +1,7 @@
-import { connect } from 'node:net';
+import { ask, sized as text } from '../../broker/ask.js';
 
-const PRODUCE = 0;
-const VERSION = 3;
+const [PRODUCE, INIT_PRODUCER_ID] = [0, 22] as const;
+const [PRODUCE_VERSION, INIT_PRODUCER_ID_VERSION] = [3, 1] as const;
 const TIMEOUT_MS = 10_000;
 
 /** A record with whatever the format allows: node-rdkafka writes headers as text only. */
@@ -12,62 +12,62 @@ export interface RawRecord {
   readonly headers: readonly (readonly [name: string, value: Buffer | null])[];
 }
 
-/** Writes records as one batch. The broker at `address` has to lead the partition. */
-export function writeRaw(address: string, topic: string, partition: number, records: readonly RawRecord[]): Promise<void> {
-  const colon = address.lastIndexOf(':');
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: address.slice(0, colon), port: Number(address.slice(colon + 1)) });
-    let answer = Buffer.alloc(0);
-    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error(`${address} did not answer within ${TIMEOUT_MS} ms`)));
-    socket.on('error', reject);
-    socket.on('close', () => {
-      reject(new Error(`${address} hung up`));
-    });
-    socket.on('connect', () => socket.write(request(topic, partition, batch(records))));
-    socket.on('data', (chunk) => {
-      answer = Buffer.concat([answer, chunk]);
-      if (answer.length < 4 || answer.length < 4 + answer.readInt32BE(0)) return;
-      // Size, correlation id; one topic, one partition: its number, then the error.
-      const code = answer.readInt16BE(4 + 4 + 4 + 2 + Buffer.byteLength(topic) + 4 + 4);
-      if (code === 0) resolve();
-      else reject(new Error(`${topic}: the broker did not take the records (code ${code})`));
-      socket.destroy();
-    });
-  });
+/** Who writes a batch, for the broker to see that none comes twice. */
+export interface RawProducerId {
+  readonly id: number;
+  readonly epoch: number;
 }
 
-/** Size, key, version, correlation id, no client id; no transaction, all replicas, how long it may take; one topic, one partition. */
+const NOBODY: RawProducerId = { id: -1, epoch: -1 };
+
+/** Writes records as one batch, the first one of its producer if it is said who that is. The broker at `address` has to lead the partition. */
+export async function writeRaw(
+  address: string,
+  topic: string,
+  partition: number,
+  records: readonly RawRecord[],
+  producer = NOBODY,
+): Promise<void> {
+  const answer = await ask(address, PRODUCE, PRODUCE_VERSION, request(topic, partition, batch(records, producer)));
+  // One topic, one partition: its number, then the error.
+  const code = answer.readInt16BE(4 + 2 + Buffer.byteLength(topic) + 4 + 4);
+  if (code !== 0) throw new Error(`${topic}: the broker did not take the records (code ${code})`);
+}
+
+/** A new id of an idempotent producer: the next that is asked for, by whomever, is one higher. */
+export async function newProducerId(address: string): Promise<number> {
+  const body = Buffer.alloc(2 + 4);
+  body.writeInt16BE(-1);
+  const answer = await ask(address, INIT_PRODUCER_ID, INIT_PRODUCER_ID_VERSION, body);
+  // How long to wait, the error, the id.
+  return Number(answer.readBigInt64BE(6));
+}
+
+/** No transaction, all replicas, how long it may take; one topic, one partition. */
 function request(topic: string, partition: number, records: Buffer): Buffer {
-  const name = Buffer.from(topic);
-  const head = Buffer.alloc(4 + 10 + 2 + 2 + 4 + 4 + 2);
-  head.writeInt16BE(PRODUCE, 4);
-  head.writeInt16BE(VERSION, 6);
-  head.writeInt16BE(-1, 12);
-  head.writeInt16BE(-1, 14);
-  head.writeInt16BE(-1, 16);
-  head.writeInt32BE(TIMEOUT_MS, 18);
-  head.writeInt32BE(1, 22);
-  head.writeInt16BE(name.length, 26);
+  const head = Buffer.alloc(2 + 2 + 4 + 4);
+  head.writeInt16BE(-1);
+  head.writeInt16BE(-1, 2);
+  head.writeInt32BE(TIMEOUT_MS, 4);
+  head.writeInt32BE(1, 8);
   const middle = Buffer.alloc(4 + 4 + 4);
   middle.writeInt32BE(1);
   middle.writeInt32BE(partition, 4);
   middle.writeInt32BE(records.length, 8);
-  const whole = Buffer.concat([head, name, middle, records]);
-  whole.writeInt32BE(whole.length - 4);
-  return whole;
+  return Buffer.concat([head, text(topic), middle, records]);
 }
 
-/** A record batch of magic 2, without a producer. */
-function batch(records: readonly RawRecord[]): Buffer {
+/** A record batch of magic 2. */
+function batch(records: readonly RawRecord[], { id, epoch }: RawProducerId): Buffer {
   const times = records.map(({ timestamp }) => timestamp);
   const first = Math.min(...times);
   const body = Buffer.alloc(2 + 4 + 8 + 8 + 8 + 2 + 4 + 4);
   body.writeInt32BE(records.length - 1, 2);
   body.writeBigInt64BE(BigInt(first), 6);
   body.writeBigInt64BE(BigInt(Math.max(...times)), 14);
-  body.writeBigInt64BE(-1n, 22);
-  body.writeInt16BE(-1, 30);
-  body.writeInt32BE(-1, 32);
+  body.writeBigInt64BE(BigInt(id), 22);
+  body.writeInt16BE(epoch, 30);
+  body.writeInt32BE(id < 0 ? -1 : 0, 32);
   body.writeInt32BE(records.length, 36);
   const checked = Buffer.concat([body, ...records.map((record, i) => inFull(record, i, first))]);
   const head = Buffer.alloc(8 + 4 + 4 + 1 + 4);

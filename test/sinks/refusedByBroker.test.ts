@@ -1,0 +1,201 @@
+import { Subject, from, take } from 'rxjs';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { JvmBroker } from '../../broker/index.js';
+import { authorizing, denyEverything, denyWrites, startJvmBroker } from '../../broker/index.js';
+import { findJava } from '../../broker/java.js';
+import { addon } from '../../src/addon.js';
+import type { KafkaRecord } from '../../src/index.js';
+import {
+  DeliveryError,
+  Kafka,
+  NotAuthorizedError,
+  ProducerFencedError,
+  fromTopic,
+  groupOffsets,
+  publish,
+  publisher,
+  toTopic,
+  toTransaction,
+} from '../../src/index.js';
+import { numberedTopic } from '../support/numbered.js';
+import { newProducerId, writeRaw } from '../support/rawRecords.js';
+import { temporaryFolder } from '../support/temporaryFolder.js';
+import { collect, failure } from './outcome.js';
+import { created, unique } from './topics.js';
+import { contents, counts } from './witness.js';
+
+const java = await findJava().then(
+  () => true,
+  () => false,
+);
+const ways = 'addon' in addon() ? (['native', 'plain'] as const) : (['plain'] as const);
+const TOPIC_AUTHORIZATION_FAILED = 29;
+const INVALID_PRODUCER_EPOCH = 47;
+/** The client's own epochs count up from 0. */
+const FAR_EPOCH = 100;
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+describe.runIf(java)('a broker that asks for rights', () => {
+  let broker: JvmBroker;
+  let address: string;
+  beforeAll(async () => {
+    broker = await startJvmBroker({ settings: authorizing });
+    address = broker.brokers[0] as string;
+  });
+  afterAll(() => broker.close());
+
+  describe.each(ways)('on the %s path', (way) => {
+    const open = (): Kafka => {
+      if (way === 'plain') vi.stubEnv('KAFKA_RX_PRODUCER', 'plain');
+      return new Kafka({ brokers: broker.brokers });
+    };
+
+    it('has toTopic error with a NotAuthorizedError when the right to write is taken away, and pass nothing on after that', async () => {
+      await using kafka = open();
+      const topic = await created('closed', 1, {}, broker.brokers);
+      const source$ = new Subject<number>();
+      const passed: number[] = [];
+      const failed = failure(
+        source$.pipe(
+          toTopic(kafka, topic, (n) => ({ value: `${n}` }), {
+            result: (n) => {
+              passed.push(n);
+            },
+          }),
+        ),
+      );
+
+      source$.next(1);
+      await expect.poll(() => passed).toEqual([1]);
+      await denyWrites(address, topic);
+      source$.next(2);
+      source$.next(3);
+
+      const error = await failed;
+      expect(error).toBeInstanceOf(NotAuthorizedError);
+      expect(error).toMatchObject({
+        code: 'NOT_AUTHORIZED',
+        topic,
+        partition: 0,
+        kafkaCode: TOPIC_AUTHORIZATION_FAILED,
+        outcome: 'failed',
+        retriable: false,
+      });
+      expect(String(error)).toContain('ask for the right to write to it');
+      expect(passed).toEqual([1]);
+      expect(await counts(broker.brokers, topic)).toEqual([1]);
+    });
+
+    it('has toTopic say so of a topic that may not even be looked at', async () => {
+      await using kafka = open();
+      const topic = await created('hidden', 1, {}, broker.brokers);
+      await denyEverything(address, topic);
+
+      const error = await failure(from(['a']).pipe(toTopic(kafka, topic, (value) => ({ value }), { messageTimeoutMs: 5_000 })));
+
+      expect(error).toBeInstanceOf(NotAuthorizedError);
+      expect(error).toMatchObject({ topic, kafkaCode: TOPIC_AUTHORIZATION_FAILED, outcome: 'failed' });
+    });
+
+    it('has a publisher drop what it may not write, with the reason, and go on with the rest', async () => {
+      await using kafka = open();
+      await using folder = await temporaryFolder();
+      const [topic, closed] = [await created('open', 1, {}, broker.brokers), await created('closed', 1, {}, broker.brokers)];
+      await denyWrites(address, closed);
+      const troubles: unknown[] = [];
+      kafka.events$.subscribe((event) => {
+        if (event.type === 'error' && event.client === 'publisher') troubles.push(event.error);
+      });
+      await using out = publisher(kafka, { topic, spill: `${folder.path}/spill` });
+
+      const told = await collect(from([topic, closed, topic, closed]).pipe(publish(out, (to) => ({ topic: to, value: 'v' }))));
+
+      expect(told.map(({ where }) => where)).toEqual(['kafka', 'dropped', 'kafka', 'dropped']);
+      expect(told[1]).toMatchObject({ reason: 'refused', error: expect.any(NotAuthorizedError) as Error });
+      expect(troubles.filter((error) => error instanceof NotAuthorizedError).length).toBeGreaterThan(0);
+      expect(await counts(broker.brokers, topic)).toEqual([2]);
+    });
+
+    it('has toTopic error with a ProducerFencedError when the epoch of its producer is over', async () => {
+      await using kafka = open();
+      const topic = await created('fenced', 1, {}, broker.brokers);
+      const source$ = new Subject<number>();
+      const passed: number[] = [];
+      // The next id is that of the producer, which nobody else is to write with; so somebody does.
+      const id = (await newProducerId(address)) + 1;
+      const failed = failure(
+        source$.pipe(
+          toTopic(kafka, topic, (n) => ({ value: `${n}` }), {
+            result: (n) => {
+              passed.push(n);
+            },
+          }),
+        ),
+      );
+      source$.next(1);
+      await expect.poll(() => passed).toEqual([1]);
+      const usurper = { key: null, value: Buffer.from('usurper'), timestamp: 1, headers: [] };
+      await writeRaw(address, topic, 0, [usurper], { id, epoch: FAR_EPOCH });
+      source$.next(2);
+      source$.next(3);
+
+      const error = await failed;
+      expect(error).toBeInstanceOf(ProducerFencedError);
+      expect(error).toMatchObject({
+        code: 'PRODUCER_FENCED',
+        topic,
+        partition: 0,
+        kafkaCode: INVALID_PRODUCER_EPOCH,
+        outcome: 'failed',
+        retriable: false,
+      });
+      expect(passed).toEqual([1]);
+      expect((await contents(broker.brokers, topic)).map(({ value }) => String(value))).toEqual(['1', 'usurper']);
+    });
+
+    it('has a publisher take another producer in place of one whose epoch is over, and lose nothing', async () => {
+      await using kafka = open();
+      await using folder = await temporaryFolder();
+      const topic = await created('fenced', 1, {}, broker.brokers);
+      const id = (await newProducerId(address)) + 1;
+      await using out = publisher(kafka, { topic, spill: `${folder.path}/spill`, maxBackoffMs: 100 });
+      const source$ = new Subject<string>();
+      const places: string[] = [];
+      out.outcomes$.subscribe(({ where }) => places.push(where));
+      source$.pipe(publish(out, (value) => ({ value }))).subscribe();
+
+      source$.next('1');
+      await expect.poll(() => places).toEqual(['kafka']);
+      await writeRaw(address, topic, 0, [{ key: null, value: Buffer.from('usurper'), timestamp: 1, headers: [] }], { id, epoch: FAR_EPOCH });
+      source$.next('2');
+      source$.next('3');
+
+      await expect.poll(() => places.filter((where) => where === 'kafka').length, { timeout: 30_000 }).toBe(3);
+      const values = (await contents(broker.brokers, topic)).map(({ value }) => String(value));
+      expect(values.toSorted()).toEqual(['1', '2', '3', 'usurper']);
+    });
+  });
+
+  it('has toTransaction error, with nothing visible and nothing committed', async () => {
+    await using kafka = new Kafka({ brokers: broker.brokers });
+    const { topic: inputs } = await numberedTopic(broker.brokers, { records: 5, partitions: 1 });
+    const closed = await created('closed', 1, {}, broker.brokers);
+    await denyWrites(address, closed);
+    const group = unique('denied');
+
+    const error = await failure(
+      fromTopic(kafka, inputs, { group, offsets: groupOffsets(kafka) }).pipe(
+        toTransaction<KafkaRecord>(kafka, closed, ({ value }) => ({ value }), { transactionalId: group, everyMs: 20 }),
+        take(5),
+      ),
+    );
+
+    expect(error).toBeInstanceOf(DeliveryError);
+    expect(error).toMatchObject({ topic: closed, kafkaCode: TOPIC_AUTHORIZATION_FAILED, outcome: 'failed', retriable: false });
+    expect(await counts(broker.brokers, closed)).toEqual([0]);
+    expect(await kafka.admin.groupOffsets(group)).toEqual([]);
+  });
+});
