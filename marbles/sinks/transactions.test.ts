@@ -73,6 +73,7 @@ class Brokers {
           held();
           this.#open = undefined;
         }),
+      hurry: () => undefined,
       close: () => Promise.resolve(),
     };
   };

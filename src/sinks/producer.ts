@@ -9,6 +9,7 @@ import { open } from './chooseTransport.js';
 import { connectProducer, makeProducer } from './connectProducer.js';
 import type { HeaderValues } from './outgoing.js';
 import type { Sent, Transport } from './transport.js';
+import { limitsOf } from './undelivered.js';
 
 export interface ProducerClientOptions {
   readonly name: string;
@@ -224,9 +225,6 @@ function settingsOf(kafka: Kafka, properties: Properties, topicProperties: Prope
   };
   return {
     make: (reports) => makeProducer({ ...settings, ...reports }, { ...kafka.topicProperties, ...topicProperties }),
-    limits: {
-      recordBytes: Number(settings['message.max.bytes'] ?? 1_000_000),
-      queueBytes: Number(settings['queue.buffering.max.kbytes'] ?? 1_048_576) * 1_024,
-    },
+    limits: limitsOf(settings),
   };
 }

@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { DeliveryReport, KafkaConsumer, Producer } from 'node-rdkafka';
 import { forwardEvents } from '../clientEvents.js';
-import { BrokerError, DeliveryError, FencedError } from '../errors.js';
+import type { KafkaRxError } from '../errors.js';
+import { BrokerError, ClosedError, FencedError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import type { Position } from '../position.js';
 import type { RdkafkaError } from '../rdkafka.js';
@@ -10,7 +11,11 @@ import { connectProducer, makeProducer } from './connectProducer.js';
 import type { Outgoing } from './outgoing.js';
 import type { ProducerHandle } from './plainTransport.js';
 import { produce } from './plainTransport.js';
+import type { Failure } from './transactionFailures.js';
+import { LASTING, deliveryErrorOf, isLasting, notTaken } from './transactionFailures.js';
 import type { TransactionalClient } from './transactions.js';
+import type { Limits } from './transport.js';
+import { QUEUE_FULL, limitsOf } from './undelivered.js';
 
 export interface TransactionalProducerOptions {
   readonly transactionalId: string;
@@ -25,25 +30,22 @@ const POLL_MS = 100;
 const FLUSH_MS = 20;
 /** How often a step that was not answered in time is asked for again, before the client is given up. */
 const TRIES = 3;
+/** How long a step may take at most, however long a transaction may. */
+const STEP_MS = 10_000;
 
-const QUEUE_FULL = -184;
-const TIMED_OUT = -192;
+/** The record was thrown out of the queue, since the transaction is given up. */
+const PURGED = -152;
+/** A transaction is under way, and nothing is wrong with it. */
+const WRONG_STATE = -172;
 /** Another client has the id. */
 const FENCED: ReadonlySet<number> = new Set([-144, 47, 90]);
-/** What will be the same the next time. */
-const LASTING: ReadonlySet<number> = new Set([
-  ...[-190, -188, -186], // unknown partition, unknown topic, invalid argument
-  ...[2, 3, 4, 10, 17, 18], // invalid message, unknown topic or partition, invalid size, too large, invalid topic, batch too large
-  ...[29, 30, 31, 35, 50, 53], // not authorized: topic, group, cluster; unsupported version, invalid transaction timeout, not authorized: id
-  ...[32, 43, 44, 76, 87], // invalid timestamp, unsupported format, policy violation, unsupported compression, invalid record
-  ...[25, 82, 110], // the group has put the member out
-]);
-
 /** The other place that knows node-rdkafka's producer: with a transactional id, and a transaction at a time. */
 export class TransactionalProducer implements TransactionalClient {
   readonly #kafka: Kafka;
   readonly #id: string;
   readonly #timeoutMs: number;
+  readonly #stepMs: number;
+  readonly #limits: Limits;
   readonly #producer: Producer;
   readonly #handle: ProducerHandle;
   #nextId = 1;
@@ -51,8 +53,10 @@ export class TransactionalProducer implements TransactionalClient {
   #firstId = 1;
   #records: readonly Outgoing[] = [];
   /** Why one of them is not in its log. */
-  #failure: DeliveryError | undefined;
+  #failure: Failure | undefined;
   #reports = 0;
+  #begunAt = 0;
+  #hurried = false;
   #connected = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -61,6 +65,8 @@ export class TransactionalProducer implements TransactionalClient {
     this.#id = options.transactionalId;
     const settings = settingsOf(kafka, options);
     this.#timeoutMs = Number(settings['transaction.timeout.ms']);
+    this.#stepMs = Math.min(this.#timeoutMs, STEP_MS);
+    this.#limits = limitsOf(settings);
     this.#producer = makeProducer(settings, { ...kafka.topicProperties, ...options.topicProperties });
     this.#handle = this.#producer.getClient() as ProducerHandle;
     forwardEvents(kafka, this.#producer, `producer ${this.#id}`);
@@ -82,6 +88,7 @@ export class TransactionalProducer implements TransactionalClient {
   }
 
   async begin(): Promise<void> {
+    this.#begunAt = performance.now();
     await this.#step('begin a transaction', (done) => {
       this.#producer.beginTransaction(done);
     });
@@ -97,27 +104,31 @@ export class TransactionalProducer implements TransactionalClient {
         await this.#flush();
         code = this.#send(record);
       }
-      if (code !== 0) throw refused(record, code);
+      if (code !== 0) throw notTaken(record, code, this.#limits);
     }
     await this.#flush();
   }
 
   async addOffsets(positions: readonly Position[], consumer: object): Promise<void> {
     await this.#step('add the offsets of its group', (done) => {
-      this.#producer.sendOffsetsToTransaction([...positions], consumer as KafkaConsumer, this.#timeoutMs, done);
+      this.#producer.sendOffsetsToTransaction([...positions], consumer as KafkaConsumer, this.#stepMs, done);
     });
   }
 
   async commit(): Promise<void> {
     await this.#insist('commit its transaction', (done) => {
-      this.#producer.commitTransaction(this.#timeoutMs, done);
+      this.#producer.commitTransaction(this.#stepMs, done);
     });
   }
 
   async abort(): Promise<void> {
     await this.#insist('abort its transaction', (done) => {
-      this.#producer.abortTransaction(this.#timeoutMs, done);
+      this.#producer.abortTransaction(this.#stepMs, done);
     });
+  }
+
+  hurry(): void {
+    this.#hurried = true;
   }
 
   async close(): Promise<void> {
@@ -160,6 +171,7 @@ export class TransactionalProducer implements TransactionalClient {
           return false;
         },
       );
+      if (!flushed && this.#hurried) throw new ClosedError('toTransaction was left while its records were on their way: they come again.');
     }
     let seen;
     do {
@@ -167,7 +179,7 @@ export class TransactionalProducer implements TransactionalClient {
       await turn();
       await turn();
     } while (seen !== this.#reports);
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw await this.#reasonOf(this.#failure);
   }
 
   #reported(error: RdkafkaError | null, report: DeliveryReport): void {
@@ -176,21 +188,23 @@ export class TransactionalProducer implements TransactionalClient {
     // What was purged by an abort belongs to a transaction that is over.
     const record = this.#records[(report.opaque as number) - this.#firstId];
     if (record === undefined) return;
-    const code = codeOf(error);
-    const { topic } = record;
-    const partition = report.partition >= 0 ? report.partition : (record.partition ?? undefined);
-    const unknownTopic = code === TIMED_OUT && partition === undefined;
-    const hint = unknownTopic ? '; the partitions of the topic could not be found out, so check that it exists' : '';
-    const failure = new DeliveryError(`a record to ${where(topic, partition)} was not acknowledged: ${error.message}${hint}.`, {
-      topic,
-      partition,
-      kafkaCode: code,
-      outcome: 'failed',
-      retriable: !LASTING.has(code) && !unknownTopic,
-      cause: error,
-    });
+    const failure = { record, code: codeOf(error), partition: report.partition, cause: error };
     // Of several the one that ends the stream: the others may only be its consequence.
-    if (this.#failure === undefined || (this.#failure.retriable && !failure.retriable)) this.#failure = failure;
+    if (this.#failure === undefined || (!isLasting(this.#failure) && isLasting(failure))) this.#failure = failure;
+  }
+
+  /** A record that was thrown out does not say why the client has given its transaction up. Asked to begin another one, the client does. */
+  async #reasonOf(failure: Failure): Promise<KafkaRxError> {
+    if (failure.code !== PURGED) return deliveryErrorOf(failure);
+    const reason = await this.#step('write its records', (done) => {
+      this.#producer.beginTransaction(done);
+    }).then(
+      () => undefined,
+      (error: unknown) => error as BrokerError | FencedError,
+    );
+    if (reason === undefined || (reason instanceof BrokerError && reason.kafkaCode === WRONG_STATE)) return deliveryErrorOf(failure);
+    if (!(reason instanceof BrokerError) || reason.retriable) return reason;
+    return deliveryErrorOf({ ...failure, code: reason.kafkaCode, cause: reason.cause as RdkafkaError });
   }
 
   /** A step that was not answered in time goes on when it is asked for again. */
@@ -201,7 +215,7 @@ export class TransactionalProducer implements TransactionalClient {
         return;
       } catch (error) {
         const { cause } = error as { readonly cause?: TransactionError };
-        if (tries === TRIES || cause?.isRetriable !== true) throw error;
+        if (tries === TRIES || this.#hurried || cause?.isRetriable !== true) throw error;
       }
     }
   }
@@ -215,15 +229,20 @@ export class TransactionalProducer implements TransactionalClient {
     });
   }
 
+  #fenced(): string {
+    const who = `the producer with the transactional id ${this.#id} was fenced`;
+    const openMs = Math.round(performance.now() - this.#begunAt);
+    if (this.#begunAt > 0 && openMs >= this.#timeoutMs)
+      return (
+        `${who}: its transaction was open for ${openMs} ms, which is longer than \`transaction.timeout.ms\` (${this.#timeoutMs}), so the brokers have ended it. ` +
+        'They could not be reached for so long, or this process stood still; or another one with this id has started'
+      );
+    return `${who}: another one with this id has started. Give each instance an id of its own`;
+  }
+
   #error(what: string, cause: TransactionError): BrokerError | FencedError {
     const { code } = cause;
-    if (FENCED.has(code)) {
-      return new FencedError(
-        `the producer with the transactional id ${this.#id} was fenced: another one with this id has started, or this process stood still for longer ` +
-          `than \`transaction.timeout.ms\` (${this.#timeoutMs}). Give each instance an id of its own; what was not committed comes again.`,
-        [],
-      );
-    }
+    if (FENCED.has(code)) return new FencedError(`${this.#fenced()}; what was not committed comes again.`, []);
     return new BrokerError(`the producer with the transactional id ${this.#id} could not ${what}: ${cause.message} (code ${code})`, {
       kafkaCode: code,
       retriable: !LASTING.has(code),
@@ -250,28 +269,4 @@ function settingsOf(kafka: Kafka, { transactionalId, properties }: Transactional
     'dr_cb': true,
     'delivery.report.only.error': true,
   };
-}
-
-/** Why the client did not take a record. */
-const REASONS: ReadonlyMap<number, string> = new Map([
-  [-190, 'the topic or the partition does not exist'],
-  [10, 'it is larger than `message.max.bytes`'],
-  [QUEUE_FULL, "it is larger than the client's whole queue, `queue.buffering.max.kbytes`"],
-]);
-
-function refused({ topic, partition }: Outgoing, code: number): DeliveryError {
-  return new DeliveryError(
-    `a record to ${where(topic, partition)} was not sent: ${REASONS.get(code) ?? `the client refused it (code ${code})`}.`,
-    {
-      topic,
-      partition: partition ?? undefined,
-      kafkaCode: code,
-      outcome: 'failed',
-      retriable: !LASTING.has(code) && code !== QUEUE_FULL,
-    },
-  );
-}
-
-function where(topic: string, partition: number | null | undefined): string {
-  return partition == null ? topic : `${topic}/${partition}`;
 }

@@ -15,6 +15,8 @@ export interface TransactionalClient {
   addOffsets(positions: readonly Position[], consumer: object): Promise<void>;
   commit(): Promise<void>;
   abort(): Promise<void>;
+  /** From now on records are not waited for: their transaction will be aborted. */
+  hurry(): void;
   /** Lets go of the client, also of one that is not open. Never rejects. */
   close(): Promise<void>;
 }
@@ -91,6 +93,7 @@ export class Transactions<T> {
   }
 
   async #close(): Promise<void> {
+    this.#client?.hurry();
     await this.#last;
     await this.#opening?.catch(() => undefined);
     await this.#client?.close();

@@ -7,6 +7,7 @@ import {
   RecordTooLargeError,
   UnknownDestinationError,
 } from '../errors.js';
+import type { Properties } from '../kafka.js';
 import type { Outgoing } from './outgoing.js';
 import type { Limits } from './transport.js';
 
@@ -28,6 +29,14 @@ const NOT_WRITTEN = codes(
   ...[2, 4, 17, 18], // invalid message, invalid size, invalid topic, batch too large
   ...[32, 43, 44, 76, 87], // invalid timestamp, unsupported format, policy violation, unsupported compression, invalid record
 );
+
+/** What a client with these settings takes. */
+export function limitsOf(settings: Properties): Limits {
+  return {
+    recordBytes: Number(settings['message.max.bytes'] ?? 1_000_000),
+    queueBytes: Number(settings['queue.buffering.max.kbytes'] ?? 1_048_576) * 1_024,
+  };
+}
 
 /** How much of a record counts, beside some bytes for each field. */
 export function sizeOf({ key, value, headers }: Outgoing): number {

@@ -6,7 +6,7 @@ import { findJava } from '../../broker/java.js';
 import { addon } from '../../src/addon.js';
 import type { KafkaRecord } from '../../src/index.js';
 import {
-  DeliveryError,
+  FencedError,
   Kafka,
   NotAuthorizedError,
   ProducerFencedError,
@@ -34,6 +34,13 @@ const INVALID_PRODUCER_EPOCH = 47;
 /** The client's own epochs count up from 0. */
 const FAR_EPOCH = 100;
 
+const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+function standStill(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
 afterEach(() => {
   vi.unstubAllEnvs();
 });
@@ -42,7 +49,8 @@ describe.runIf(java)('a broker that asks for rights', () => {
   let broker: JvmBroker;
   let address: string;
   beforeAll(async () => {
-    broker = await startJvmBroker({ settings: authorizing });
+    // It looks for transactions that last too long more often than every ten seconds.
+    broker = await startJvmBroker({ settings: { ...authorizing, 'transaction.abort.timed.out.transaction.cleanup.interval.ms': '200' } });
     address = broker.brokers[0] as string;
   });
   afterAll(() => broker.close());
@@ -193,9 +201,35 @@ describe.runIf(java)('a broker that asks for rights', () => {
       ),
     );
 
-    expect(error).toBeInstanceOf(DeliveryError);
+    expect(error).toBeInstanceOf(NotAuthorizedError);
     expect(error).toMatchObject({ topic: closed, kafkaCode: TOPIC_AUTHORIZATION_FAILED, outcome: 'failed', retriable: false });
     expect(await counts(broker.brokers, closed)).toEqual([0]);
     expect(await kafka.admin.groupOffsets(group)).toEqual([]);
+  });
+
+  it('has toTransaction say that its transaction was open for too long, and not that another one has its id', async () => {
+    const { topic: inputs } = await numberedTopic(broker.brokers, { records: 200, partitions: 1 });
+    const topic = await created('slow', 1, {}, broker.brokers);
+    const group = unique('slow');
+    await using kafka = new Kafka({ brokers: broker.brokers, logger: silent });
+    kafka.events$.subscribe((event) => {
+      // The process stands still while a transaction is under way.
+      if (event.type === 'log' && event.message.includes('Ready -> InTransaction')) standStill(2_500);
+    });
+
+    const error = await failure(
+      fromTopic(kafka, inputs, { group, offsets: groupOffsets(kafka), maxInFlight: 10 }).pipe(
+        toTransaction<KafkaRecord>(kafka, topic, ({ value }) => ({ value }), {
+          transactionalId: group,
+          everyMs: 0,
+          properties: { 'transaction.timeout.ms': 1_000, 'debug': 'eos' },
+        }),
+        take(200),
+      ),
+    );
+
+    expect(error).toBeInstanceOf(FencedError);
+    expect(String(error)).toMatch(/its transaction was open for \d+ ms, which is longer than `transaction.timeout.ms` \(1000\)/);
+    expect(String(error)).toContain('They could not be reached for so long, or this process stood still');
   });
 });

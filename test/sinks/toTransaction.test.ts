@@ -5,10 +5,10 @@ import type { FromTopicOptions, KafkaEvent, KafkaRecord, ToTransactionOptions } 
 import {
   BrokerError,
   BrokerUnavailableError,
-  DeliveryError,
   FencedError,
   Kafka,
   OptionError,
+  RecordTooLargeError,
   drain,
   filterValue,
   fromTopic,
@@ -142,8 +142,8 @@ describe.runIf(real)('toTransaction', () => {
         { transactionalId: copy.transactionalId, everyMs: 200, properties: { 'message.max.bytes': 8_000_000 } },
       );
     const error = await failure(copy.source().pipe(sink(2_000_000)));
-    expect(error).toBeInstanceOf(DeliveryError);
-    expect(error).toMatchObject({ kafkaCode: 10, outcome: 'failed', retriable: false, topic: copy.to });
+    expect(error).toBeInstanceOf(RecordTooLargeError);
+    expect(error).toMatchObject({ kafkaCode: 10, outcome: 'failed', retriable: false, topic: copy.to, sizeBytes: 2_000_004 });
     expect(await copy.written()).toEqual([]);
     expect(await copy.committed()).toEqual([-1]);
 
