@@ -272,7 +272,7 @@ export class DeliveryError extends KafkaRxError {
   }
 }
 
-/** A record is larger than the client or the topic takes. It is not in the log. */
+/** A record, or the batch that it was in, is larger than the client or the topic takes. It is not in the log. */
 export class RecordTooLargeError extends DeliveryError {
   /** Of key, value and headers. */
   readonly sizeBytes: number;

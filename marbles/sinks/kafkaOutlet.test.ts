@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DeliveryError, ProducerFencedError } from '../../src/errors.js';
+import { DeliveryError, ProducerFencedError, RecordTooLargeError } from '../../src/errors.js';
 import { Kafka } from '../../src/kafka.js';
 import { KafkaOutlet } from '../../src/sinks/kafkaOutlet.js';
 import { outgoing } from '../../src/sinks/outgoing.js';
@@ -31,13 +31,17 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-function failure(kafkaCode: number): DeliveryError {
-  const options = { topic: 'orders', partition: 0, kafkaCode, outcome: 'unknown', retriable: false } as const;
-  return [45, 47, 59].includes(kafkaCode) ? new ProducerFencedError('as planned', options) : new DeliveryError('as planned', options);
+function options(kafkaCode: number) {
+  return { topic: 'orders', partition: 0, kafkaCode, outcome: 'unknown', retriable: false } as const;
 }
 
-/** Three records, of which the client says this of the second, and what was heard of each. */
-async function outcomes(kafkaCode: number): Promise<unknown[]> {
+function failure(kafkaCode: number): DeliveryError {
+  const of = options(kafkaCode);
+  return [45, 47, 59].includes(kafkaCode) ? new ProducerFencedError('as planned', of) : new DeliveryError('as planned', of);
+}
+
+/** Three records on their way, and what was heard of each. */
+function sending(): { outlet: KafkaOutlet; heard: unknown[] } {
   const outlet = new KafkaOutlet(new Kafka({ brokers: ['b:1'] }), {
     properties: {},
     topicProperties: {},
@@ -51,6 +55,12 @@ async function outcomes(kafkaCode: number): Promise<unknown[]> {
       (error) => heard.push([value, error?.kafkaCode, error?.retriable]),
     );
   }
+  return { outlet, heard };
+}
+
+/** The client says this of the second of them. */
+async function outcomes(kafkaCode: number): Promise<unknown[]> {
+  const { heard } = sending();
   const [first] = clients;
   first?.sent[0]?.acknowledged(0, 7, 1);
   first?.sent[1]?.failed(failure(kafkaCode));
@@ -77,12 +87,33 @@ describe('the way to Kafka', () => {
   });
 
   it('leaves a record that failed by itself, and keeps the client', async () => {
-    expect(await outcomes(10)).toEqual([
+    expect(await outcomes(29)).toEqual([
       [
         ['a', undefined, undefined],
-        ['b', 10, false],
+        ['b', 29, false],
       ],
       false,
     ]);
+  });
+
+  it('sends a record by itself that was refused for the size of its batch, and only then gives it up', async () => {
+    const { outlet, heard } = sending();
+    const tooLarge = new RecordTooLargeError('as planned', { ...options(10), sizeBytes: 1, limitBytes: undefined });
+    for (const sent of clients[0]?.sent ?? []) sent.failed(tooLarge);
+    await Promise.resolve();
+    expect(heard).toEqual([]);
+    const [a, b, c] = clients[1]?.sent ?? [];
+    a?.acknowledged(0, 1, 1);
+    b?.failed(tooLarge);
+    // It is of no use any more; the next goes by another one.
+    c?.failed(failure(-150));
+    expect(heard).toEqual([
+      ['a', undefined, undefined],
+      ['b', 10, false],
+      ['c', -150, true],
+    ]);
+    expect(clients.map(({ ended }) => ended)).toEqual([false, true]);
+    await outlet.close();
+    expect(clients.map(({ ended }) => ended)).toEqual([true, true]);
   });
 });

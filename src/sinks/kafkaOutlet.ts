@@ -1,6 +1,9 @@
-import { DeliveryError, ProducerFencedError } from '../errors.js';
+import type { DeliveryError } from '../errors.js';
+import { RecordTooLargeError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
+import { failedForGood, isFaultOfTheClient } from './clientFault.js';
 import type { Outlet, Settle } from './dispatcher.js';
+import { OneByOne } from './oneByOne.js';
 import type { HeaderValues, Outgoing } from './outgoing.js';
 import { ProducerClient } from './producer.js';
 
@@ -12,11 +15,6 @@ export interface KafkaOutletOptions {
   readonly onAllBrokersDown: () => void;
 }
 
-/** librdkafka's client has failed for good: another one may not. */
-const FATAL = -150;
-/** What still waits in such a client is thrown out of its queue. */
-const PURGED = -152;
-
 /** The way to Kafka, by a client that is replaced by another when it could not connect, or failed for good. */
 export class KafkaOutlet implements Outlet {
   readonly #kafka: Kafka;
@@ -24,6 +22,7 @@ export class KafkaOutlet implements Outlet {
   /** What records may have for headers. */
   readonly headerValues: HeaderValues;
   #client: ProducerClient | undefined;
+  readonly #alone: OneByOne;
   /** What the client has yet to settle. */
   #open = new Set<() => void>();
   #probing: Promise<void> = Promise.resolve();
@@ -36,6 +35,7 @@ export class KafkaOutlet implements Outlet {
     this.#kafka = kafka;
     this.#options = options;
     this.#client = this.#make();
+    this.#alone = new OneByOne(() => this.#make({ 'batch.num.messages': 1 }));
     this.headerValues = this.#client.headerValues;
   }
 
@@ -59,6 +59,10 @@ export class KafkaOutlet implements Outlet {
       },
       failed: (error) => {
         if (!open.delete(giveUp)) return;
+        if (isOfItsBatch(error)) {
+          this.#alone.send(record, settle);
+          return;
+        }
         const isClients = isFaultOfTheClient(error);
         settle(isClients ? failedForGood(record, error) : error, undefined);
         if (isClients) this.#letGo(client);
@@ -82,7 +86,7 @@ export class KafkaOutlet implements Outlet {
     this.#closing = true;
     await this.#probing;
     if (this.#client !== undefined) this.#letGo(this.#client);
-    await this.#leaving;
+    await Promise.all([this.#leaving, this.#alone.close()]);
   }
 
   async #probe(): Promise<void> {
@@ -97,11 +101,11 @@ export class KafkaOutlet implements Outlet {
     if (isKnown) await client.probe(this.#options.probeTimeoutMs);
   }
 
-  #make(): ProducerClient {
+  #make(more: Properties = {}): ProducerClient {
     const { properties, topicProperties, probeTimeoutMs, onAllBrokersDown } = this.#options;
     const client = new ProducerClient(this.#kafka, {
       name: 'publisher',
-      properties,
+      properties: { ...properties, ...more },
       topicProperties,
       connectTimeoutMs: probeTimeoutMs,
       // What is not acknowledged by then is on disk.
@@ -131,19 +135,7 @@ export class KafkaOutlet implements Outlet {
   }
 }
 
-/** It has failed for good, or is about to: another client has an epoch and sequence numbers of its own. */
-function isFaultOfTheClient(error: DeliveryError): boolean {
-  return error.kafkaCode === FATAL || error.kafkaCode === PURGED || error instanceof ProducerFencedError;
-}
-
-/** The record itself is as good as before. */
-function failedForGood({ topic, partition }: Outgoing, cause?: DeliveryError): DeliveryError {
-  return new DeliveryError(`a record to ${topic} was not acknowledged: the client has failed for good, and is replaced.`, {
-    topic,
-    partition: partition ?? undefined,
-    kafkaCode: FATAL,
-    outcome: 'unknown',
-    retriable: true,
-    cause,
-  });
+/** The broker has refused a batch for its size: by itself the record may be small enough. */
+function isOfItsBatch(error: DeliveryError): boolean {
+  return error instanceof RecordTooLargeError && error.limitBytes === undefined;
 }

@@ -82,11 +82,11 @@ export function notAcknowledged(record: Outgoing, code: number, text: string, re
   const failed: DeliveryErrorOptions = { topic, partition, kafkaCode: code, outcome: 'failed', retriable: false, cause };
   if (code === TOO_LARGE) {
     const sizeBytes = sizeOf(record);
-    return new RecordTooLargeError(`${what}; it has ${sizeBytes} bytes, and the topic's \`max.message.bytes\` allows fewer.`, {
-      ...failed,
-      sizeBytes,
-      limitBytes: undefined,
-    });
+    return new RecordTooLargeError(
+      `${what}; it has ${sizeBytes} bytes, and the topic's \`max.message.bytes\` allows fewer for the batch in which it was: where that is less than ` +
+        "usual, set this client's `message.max.bytes` to the same.",
+      { ...failed, sizeBytes, limitBytes: undefined },
+    );
   }
   if (UNKNOWN_DESTINATION.has(code))
     return new UnknownDestinationError(`${what}; the topic or the partition does not exist, or was deleted.`, failed);

@@ -100,6 +100,30 @@ describe.runIf(real).each(ways)('one byte below, at, and above a limit, on the %
     expect((await contents(brokers, topic)).map(({ value }) => value?.length)).toEqual(sizes);
   });
 
+  it('many small records to a topic that takes only small batches, where the client knows', async () => {
+    await using kafka = open();
+    const topic = await created('small', 1, { 'max.message.bytes': '2000' });
+    const records = Array.from({ length: 200 }, () => valueOf(100));
+
+    const refused = await produceAll(kafka, records, { topic });
+    expect(String(refused.errors[0])).toContain("set this client's `message.max.bytes` to the same");
+    expect((await produceAll(kafka, records, { topic, properties: { 'message.max.bytes': 2_000 } })).errors).toEqual([]);
+    expect(await counts(brokers, topic)).toEqual([200]);
+  });
+
+  it('many small messages of a publisher, with one that is too large, to a topic that takes only small batches', async () => {
+    await using kafka = open();
+    await using folder = await temporaryFolder();
+    const topic = await created('small', 1, { 'max.message.bytes': '2000' });
+    await using out = publisher(kafka, { topic, spill: `${folder.path}/spill` });
+    const sizes = Array.from({ length: 200 }, (_, i) => (i === 100 ? 2_000 : 100));
+
+    const told = await collect(from(sizes).pipe(publish(out, valueOf)));
+
+    expect(told.map(fate)).toEqual(sizes.map((size) => (size === 100 ? 'kafka' : 'dropped refused')));
+    expect(await counts(brokers, topic)).toEqual([199]);
+  });
+
   it("the publisher's maxMessageBytes", async () => {
     await using kafka = open();
     await using folder = await temporaryFolder();
