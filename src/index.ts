@@ -51,7 +51,7 @@ export type { PublishOptions, Published } from './sinks/publish.js';
 export { publisher } from './sinks/publisher.js';
 export type { Publisher, PublisherOptions, SendOptions, SendResult } from './sinks/publisher.js';
 export type { Drop, PublisherState, PublisherStats, Rejection } from './sinks/publisherStats.js';
-export type { PublishOutcome } from './sinks/dispatcher.js';
+export type { PublishOutcome } from './sinks/publishOutcome.js';
 export type { Backlog } from './sinks/spill.js';
 export { toTopic } from './sinks/toTopic.js';
 export type { Outgoings, ProducerSettings, ToTopicOptions } from './sinks/toTopic.js';

@@ -112,6 +112,63 @@ describe('a publisher', () => {
   );
 
   it(
+    'has what is on disk for a topic that is not there hold up nothing else there, says so once, and delivers it when there is one',
+    inVirtualTime(() => {
+      const missing = Array.from({ length: 1_200 }, (_, i) => `x${i}`);
+      const { kafka, spill, troubles, dispatcher } = publishing({ retries: 0 }, new FakeKafka(), new FakeSpill([...missing, 'a', 'b']));
+      kafka.fails = (value) => (value.startsWith('x') ? 'for now' : undefined);
+      kafka.failMs = 1_000;
+      at(20_000, () => {
+        expect(kafka.arrived).toEqual(['a', 'b']);
+        expect(troubles).toEqual(['for now']);
+        expect(spill.left.toSorted()).toEqual(missing.toSorted());
+        expect(dispatcher.stats()).toMatchObject({ spilled: 0, replayed: 2, onDisk: { records: 1_200 }, queued: { messages: 0, bytes: 0 } });
+        kafka.fails = () => undefined;
+      });
+      at(40_000, () => {
+        expect(kafka.arrived.toSorted()).toEqual(['a', 'b', ...missing].toSorted());
+        expect(dispatcher.stats()).toMatchObject({ state: 'kafka', replayed: 1_202, onDisk: { records: 0 } });
+      });
+    }),
+  );
+
+  it(
+    'drops what nobody takes when it is too old, however often it was put back',
+    inVirtualTime(() => {
+      const { kafka, spill, dispatcher, send } = publishing({ retries: 0, maxSpillAgeMs: 5_000 }, new FakeKafka(), new FakeSpill(['x1', 'x2']));
+      kafka.fails = (value) => (value.startsWith('x') ? 'for now' : undefined);
+      kafka.failMs = 300;
+      for (let ms = 10; ms < 6_000; ms += 10) at(ms, () => send('a'));
+      at(4_000, () => {
+        expect(spill.written.length).toBeGreaterThan(10);
+        expect(dispatcher.stats().dropped.age).toBe(0);
+      });
+      at(9_000, () => {
+        expect(spill.left).toEqual([]);
+        expect(dispatcher.stats()).toMatchObject({ dropped: { age: 2 }, outages: 0, state: 'kafka' });
+      });
+    }),
+  );
+
+  it(
+    'keeps what is on disk for a topic that is not there where it is, where the disk is full',
+    inVirtualTime(() => {
+      const { kafka, spill, dispatcher } = publishing({ retries: 0 }, new FakeKafka(), new FakeSpill(['x1', 'x2', 'a']));
+      spill.quotaRecords = 2;
+      kafka.fails = (value) => (value.startsWith('x') ? 'for now' : undefined);
+      at(20_000, () => {
+        expect(kafka.arrived).toEqual(['a']);
+        expect(spill.left).toEqual(['x1', 'x2']);
+        expect(dispatcher.stats().dropped).toMatchObject({ quota: 0, disk: 0 });
+        kafka.fails = () => undefined;
+      });
+      at(40_000, () => {
+        expect(kafka.arrived.toSorted()).toEqual(['a', 'x1', 'x2']);
+      });
+    }),
+  );
+
+  it(
     'drops what Kafka refuses, and says so once',
     inVirtualTime(() => {
       const { kafka, outcomes, send, troubles, dispatcher } = publishing();

@@ -14,7 +14,7 @@ import { retryRecord } from '../../src/operators/retryRecord.js';
 import { release } from '../../src/operators/release.js';
 import type { Positioned } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
-import type { PublishOutcome } from '../../src/sinks/dispatcher.js';
+import type { PublishOutcome } from '../../src/sinks/publishOutcome.js';
 import { publish } from '../../src/sinks/publish.js';
 import { Publisher } from '../../src/sinks/publisher.js';
 import { toTopic } from '../../src/sinks/toTopic.js';

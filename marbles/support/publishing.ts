@@ -1,9 +1,11 @@
 import { asyncScheduler } from 'rxjs';
 import { DeliveryError } from '../../src/errors.js';
-import type { DispatcherOptions, Outlet, PublishOutcome } from '../../src/sinks/dispatcher.js';
+import type { DispatcherOptions } from '../../src/sinks/dispatcher.js';
 import { Dispatcher } from '../../src/sinks/dispatcher.js';
 import type { Outgoing } from '../../src/sinks/outgoing.js';
-import type { Spill, Stored } from '../../src/sinks/spill.js';
+import type { Outlet } from '../../src/sinks/outlet.js';
+import type { PublishOutcome } from '../../src/sinks/publishOutcome.js';
+import type { Spill, Stored, ToStore } from '../../src/sinks/spill.js';
 
 const END_MS = 100_000;
 
@@ -88,7 +90,7 @@ export class FakeSpill implements Spill {
     }, 1);
   }
 
-  write(records: readonly Outgoing[], done: (error: Error | undefined) => void): void {
+  write(records: readonly ToStore[], done: (error: Error | undefined) => void): void {
     this.writes += 1;
     asyncScheduler.schedule(() => {
       if (this.failWrites > 0) {
@@ -96,7 +98,7 @@ export class FakeSpill implements Spill {
         done(new Error('EIO'));
         return;
       }
-      for (const record of records) this.written.push({ record, at: asyncScheduler.now(), isDone: false });
+      for (const { record, at = asyncScheduler.now() } of records) this.written.push({ record, at, isDone: false });
       done(undefined);
     }, this.writeMs);
   }
@@ -126,9 +128,9 @@ export class FakeSpill implements Spill {
   }
 }
 
-/** `a1` has the key `a`. */
+/** `a1` has the key `a`; what begins with `x` has a topic of its own. */
 export function outgoingOf(value: string): Outgoing {
-  return { topic: 't', key: Buffer.from(value.charAt(0)), value: Buffer.from(value), partition: null, timestamp: 1, headers: [] };
+  return { topic: value.startsWith('x') ? 'x' : 't', key: Buffer.from(value.charAt(0)), value: Buffer.from(value), partition: null, timestamp: 1, headers: [] };
 }
 
 export interface Setup {

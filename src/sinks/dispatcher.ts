@@ -4,42 +4,15 @@ import type { DeliveryError } from '../errors.js';
 import { SpillError } from '../errors.js';
 import type { Delivery } from '../record.js';
 import { backoffMs } from './backoff.js';
+import { DiskQueue, GROUP } from './diskQueue.js';
 import { frameBytes } from './frame.js';
 import { KeyLanes } from './keyLanes.js';
 import type { Outgoing } from './outgoing.js';
+import type { Outlet } from './outlet.js';
+import type { PublishOutcome, Tell } from './publishOutcome.js';
 import type { Drop, PublisherState, PublisherStats, Rejection } from './publisherStats.js';
 import { Counters } from './publisherStats.js';
 import type { Spill, Stored } from './spill.js';
-
-/** What became of a message. */
-export interface PublishOutcome {
-  /** Kafka has it; it is on disk, and will be replayed; it is lost; or it was never taken. */
-  readonly where: 'kafka' | 'disk' | 'dropped' | 'rejected';
-  readonly topic: string | undefined;
-  readonly key: Buffer | null;
-  /** Of `'kafka'`: the partition and the offset. */
-  readonly delivery?: Delivery;
-  /** Of `'dropped'` and `'rejected'`. */
-  readonly reason?: Drop | Rejection;
-  /** Of `'dropped'` and `'rejected'`: what to tell a person. */
-  readonly error?: Error;
-  /** It had been on disk, and this is the second that is said about it. */
-  readonly replayed: boolean;
-}
-
-/** Is told once what became of a message, with no second word when one that is on disk is replayed. */
-export type Tell = (outcome: PublishOutcome) => void;
-
-/** Called once for every record that was sent. */
-export type Settle = (error: DeliveryError | undefined, delivery: Delivery | undefined) => void;
-
-/** The way to Kafka. */
-export interface Outlet {
-  /** Calls `settle` once, later. */
-  send(record: Outgoing, settle: Settle): void;
-  /** Finds out whether Kafka is there. One at a time. */
-  probe(done: (error: unknown) => void): void;
-}
 
 export interface DispatcherOptions {
   readonly maxQueued: number;
@@ -63,15 +36,17 @@ interface Message {
   readonly stored: Stored | undefined;
   readonly tell: Tell | undefined;
   attempts: number;
-  /** `resting` ones from the disk wait for Kafka to come back, others for the first word from it. */
-  place: 'sent' | 'resting' | 'gone';
+  /** How many had arrived when it was sent. */
+  sentAfter: number;
+  /** It was tried often enough where it is on disk, and may hold up others there. */
+  exhausted: boolean;
+  /** `resting` ones from the disk wait for Kafka to come back, others for the first word from it; `returning` ones are put back onto the disk. */
+  place: 'sent' | 'resting' | 'returning' | 'gone';
   retry: Subscription | undefined;
 }
 
-const GROUP = { records: 1_000, bytes: 1_024 * 1_024 };
 /** Records from the disk that are on their way at once. A process that is killed repeats so many at most. */
 const MOST_REPLAYING = 1_000;
-const WRITE_RETRIES = 3;
 /** Of what may be in memory, the part that may be on its way to Kafka. With more, Kafka is too slow, and the disk takes what comes. */
 const SHARE_OF_KAFKA = 0.5;
 
@@ -92,11 +67,9 @@ export class Dispatcher {
   #liveBytes = 0;
   /** From the disk, and on their way to Kafka. */
   readonly #replaying = new Set<Message>();
-  #toDisk: Message[] = [];
-  #toDiskBytes = 0;
-  /** Those that are being written; they still count as queued. */
-  #group: readonly Message[] = [];
-  #writes = 0;
+  readonly #toDisk: DiskQueue<Message>;
+  /** How many have arrived. */
+  #arrivals = 0;
   #opened = false;
   #reading = false;
   #readFailures = 0;
@@ -113,6 +86,23 @@ export class Dispatcher {
     this.#spill = spill;
     this.#options = options;
     this.#counters = new Counters(options.scheduler.now());
+    this.#toDisk = new DiskQueue(spill, options, {
+      onDisk: (message) => {
+        this.#isOnDisk(message);
+      },
+      onLost: (message, error) => {
+        this.#lost(message, error);
+      },
+      onReturned: (message) => {
+        this.#returned(message);
+      },
+      onNotReturned: (message) => {
+        this.#notReturned(message);
+      },
+      onWritten: () => {
+        this.#go();
+      },
+    });
   }
 
   get outcomes$(): Observable<PublishOutcome> {
@@ -139,7 +129,7 @@ export class Dispatcher {
     const message = this.#message(record, bytes, undefined, tell);
     this.#counters.accepted += 1;
     if (this.#belongsOnDisk(message)) {
-      this.#queueForDisk(message);
+      this.#toDisk.add(message);
       this.#go();
     } else this.#goLive(message);
     return undefined;
@@ -194,11 +184,11 @@ export class Dispatcher {
   }
 
   get #queued(): number {
-    return this.#live.size + this.#toDisk.length + this.#group.length;
+    return this.#live.size + this.#toDisk.messages;
   }
 
   get #queuedBytes(): number {
-    return this.#liveBytes + this.#toDiskBytes;
+    return this.#liveBytes + this.#toDisk.bytes;
   }
 
   get #isLiveFull(): boolean {
@@ -208,13 +198,13 @@ export class Dispatcher {
 
   /** Every record on disk is among those that are on their way, so that their keys are known. */
   get #isDiskRead(): boolean {
-    return this.#opened && this.#spill.unread === 0 && !this.#reading && this.#group.length === 0;
+    return this.#opened && this.#spill.unread === 0 && !this.#reading && !this.#toDisk.isWriting;
   }
 
   #message(record: Outgoing, bytes: number, stored: Stored | undefined, tell: Tell | undefined): Message {
     const { topic, key } = record;
     const lane = this.#options.order === 'key' && key !== null ? `${topic} ${key.toString('latin1')}` : undefined;
-    return { record, bytes, lane, stored, tell, attempts: 0, place: 'resting', retry: undefined };
+    return { record, bytes, lane, stored, tell, attempts: 0, sentAfter: 0, exhausted: false, place: 'resting', retry: undefined };
   }
 
   #belongsOnDisk({ lane }: Message): boolean {
@@ -222,7 +212,7 @@ export class Dispatcher {
       const last = this.#lanes.last(lane);
       // It follows the ones before it, wherever those go.
       if (last !== undefined && last.stored === undefined) return false;
-      if (!this.#isDiskRead || this.#toDisk.length > 0) return true;
+      if (!this.#isDiskRead || this.#toDisk.waits) return true;
     }
     return this.#up === false || this.#isLiveFull;
   }
@@ -242,17 +232,18 @@ export class Dispatcher {
     }
     if (this.#up === true) {
       message.place = 'sent';
+      message.sentAfter = this.#arrivals;
       this.#outlet.send(message.record, (error, delivery) => {
         if (message.place === 'gone') return;
         if (error === undefined) this.#arrived(message, delivery as Delivery);
         else if (!error.retriable) this.#dropped(message, 'refused', error);
-        else this.#failed(message);
+        else this.#failed(message, error);
         this.#go();
       });
     } else if (this.#up === false && message.stored === undefined) this.#divert(message);
   }
 
-  #failed(message: Message): void {
+  #failed(message: Message, error: DeliveryError): void {
     const { retries, maxBackoffMs, scheduler } = this.#options;
     if (this.#up === true && message.attempts < retries && !this.#hurried) {
       message.attempts += 1;
@@ -268,11 +259,26 @@ export class Dispatcher {
     }
     message.attempts = 0;
     message.place = 'resting';
+    // Others have arrived meanwhile: Kafka is there, but not for this one, whose topic may be missing.
+    const isItsOwn = message.sentAfter !== this.#arrivals;
+    if (this.#up === true) this.#report(undelivered(message.record.topic), error);
     if (message.stored === undefined) this.#divert(message);
-    // It waits where it is; what follows it and is not on disk must not wait in memory.
-    else for (const follower of this.#lanes.takeOut(message, ({ stored }) => stored === undefined)) this.#leaveLive(follower);
+    else if (message.lane === undefined) {
+      if (isItsOwn) this.#putBack(message);
+      else message.exhausted = true;
+    } else {
+      // It waits where it is; what follows it and is not on disk must not wait in memory.
+      for (const follower of this.#lanes.takeOut(message, ({ stored }) => stored === undefined)) this.#leaveLive(follower);
+    }
     // If it is the message's own fault, the probe says so at once, and little goes to the disk meanwhile.
-    this.suspect();
+    if (!isItsOwn || message.lane !== undefined) this.suspect();
+  }
+
+  /** What has no order among what is on disk goes to its end: there may be thousands before it that arrive, and it is tried again after them. */
+  #putBack(message: Message): void {
+    message.exhausted = false;
+    message.place = 'returning';
+    this.#toDisk.putBack(message);
   }
 
   /** A message that is not on disk goes there after all, and all that follow it go with it. */
@@ -285,18 +291,15 @@ export class Dispatcher {
     message.retry?.unsubscribe();
     message.place = 'gone';
     if (this.#live.delete(message)) this.#liveBytes -= message.bytes;
-    this.#queueForDisk(message);
-  }
-
-  #queueForDisk(message: Message): void {
-    this.#toDisk.push(message);
-    this.#toDiskBytes += message.bytes;
+    this.#toDisk.add(message);
   }
 
   #arrived(message: Message, delivery: Delivery): void {
     if (message.stored === undefined) this.#counters.delivered += 1;
     else this.#counters.replayed += 1;
+    this.#arrivals += 1;
     this.#reported.delete('refused');
+    this.#reported.delete(undelivered(message.record.topic));
     this.#finish(message, { where: 'kafka', delivery });
   }
 
@@ -353,7 +356,10 @@ export class Dispatcher {
     this.#up = true;
     this.#probes = 0;
     for (const message of [...this.#replaying, ...this.#live])
-      if (message.place === 'resting' && this.#isFirst(message)) this.#attempt(message);
+      if (message.place === 'resting' && this.#isFirst(message)) {
+        if (message.exhausted) this.#putBack(message);
+        else this.#attempt(message);
+      }
   }
 
   #isAway(): void {
@@ -398,8 +404,8 @@ export class Dispatcher {
 
   #goOnClosing(): void {
     if (this.#up === false || this.#hurried) for (const message of this.#live) this.#divert(message);
-    const isIdle = this.#live.size === 0 && this.#toDisk.length === 0 && this.#group.length === 0;
-    const isReplayOver = this.#up !== true || this.#hurried || [...this.#replaying].every(({ place }) => place === 'resting');
+    const isIdle = this.#live.size === 0 && this.#toDisk.isIdle;
+    const isReplayOver = this.#up !== true || this.#hurried || [...this.#replaying].every(({ place }) => place !== 'sent');
     if (!isIdle || !isReplayOver || this.#reading) return;
     const closed = this.#closed as () => void;
     this.#closed = () => undefined;
@@ -407,8 +413,8 @@ export class Dispatcher {
   }
 
   #write(): void {
-    if (this.#group.length > 0 || this.#toDisk.length === 0) return;
-    if (this.#options.order === 'key' && this.#up === true && this.#closed === undefined) {
+    if (this.#toDisk.isWriting) return;
+    if (this.#toDisk.waits && this.#options.order === 'key' && this.#up === true && this.#closed === undefined) {
       // The disk is nearly read: in a moment the keys that are on their way are all known, and these need not go there.
       if (this.#isDiskRead && !this.#isLiveFull) {
         this.#followReplay();
@@ -416,88 +422,43 @@ export class Dispatcher {
       }
       if (this.#reading && this.#spill.unread <= MOST_REPLAYING && !this.#isLiveFull) return;
     }
-    this.#writes = 0;
-    if (this.#nextGroup().length > 0) this.#writeGroup();
+    this.#toDisk.write();
   }
 
   #followReplay(): void {
-    const messages = this.#toDisk;
-    this.#toDisk = [];
-    this.#toDiskBytes = 0;
-    for (const message of messages) {
+    for (const message of this.#toDisk.takeBack()) {
       message.place = 'resting';
       this.#goLive(message);
     }
   }
 
-  /** What fits into a write; what does not fit within the quota is lost. */
-  #nextGroup(): Message[] {
-    for (;;) {
-      const group: Message[] = [];
-      const lost: Message[] = [];
-      const { room } = this.#spill;
-      let bytes = 0;
-      for (const message of this.#toDisk) {
-        if (group.length >= GROUP.records || (group.length > 0 && bytes + message.bytes > GROUP.bytes)) break;
-        if (bytes + message.bytes > room) {
-          lost.push(message);
-          continue;
-        }
-        group.push(message);
-        bytes += message.bytes;
-      }
-      this.#toDisk.splice(0, group.length + lost.length);
-      // Before anybody is told, who may answer with the next message.
-      this.#group = group;
-      for (const message of lost) this.#lost(message, 'quota', `the spill directory ${this.#options.spillPath} holds as much as it may`);
-      if (group.length > 0 || this.#toDisk.length === 0) return group;
-    }
-  }
-
-  #writeGroup(): void {
-    const { maxBackoffMs, scheduler } = this.#options;
-    const group = this.#group;
-    this.#spill.write(
-      group.map(({ record }) => record),
-      (error) => {
-        if (error !== undefined && this.#writes < WRITE_RETRIES) {
-          this.#writes += 1;
-          scheduler.schedule(
-            () => {
-              this.#writeGroup();
-            },
-            backoffMs(this.#writes, maxBackoffMs),
-          );
-          return;
-        }
-        this.#group = [];
-        for (const message of group) {
-          if (error === undefined) this.#isOnDisk(message);
-          else this.#lost(message, 'disk', `the spill directory ${this.#options.spillPath} took nothing (${error.message})`, error);
-        }
-        this.#go();
-      },
-    );
-  }
-
-  #isOnDisk({ record, bytes, tell }: Message): void {
+  #isOnDisk({ record, tell }: Message): void {
     this.#counters.spilled += 1;
-    this.#toDiskBytes -= bytes;
-    this.#reported.clear();
+    this.#reported.delete('quota');
+    this.#reported.delete('disk');
     this.#say({ where: 'disk', topic: record.topic, key: record.key, replayed: false }, tell);
   }
 
-  #lost({ record, bytes, tell }: Message, reason: 'quota' | 'disk', what: string, cause?: unknown): void {
-    const error = new SpillError(`${what}: a message to ${record.topic} that Kafka did not take is lost.`, {
-      path: this.#options.spillPath,
-      records: 1,
-      reason,
-      cause,
-    });
+  #lost({ record, tell }: Message, error: SpillError): void {
+    const reason = error.reason as 'quota' | 'disk';
     this.#counters.dropped[reason] += 1;
-    this.#toDiskBytes -= bytes;
     this.#report(reason, error);
     this.#say({ where: 'dropped', topic: record.topic, key: record.key, reason, error, replayed: false }, tell);
+  }
+
+  /** It is at the end of what is on disk, and nobody waits for it. */
+  #returned(message: Message): void {
+    message.place = 'gone';
+    this.#replaying.delete(message);
+    this.#spill.done(message.stored as Stored);
+  }
+
+  /** There is no room to put it back: it is tried where it is. */
+  #notReturned(message: Message): void {
+    message.retry = this.#options.scheduler.schedule(() => {
+      this.#attempt(message);
+      this.#go();
+    }, this.#options.maxBackoffMs);
   }
 
   #read(): void {
@@ -553,7 +514,7 @@ export class Dispatcher {
   #tooOld(records: number): SpillError {
     const { spillPath, maxSpillAgeMs } = this.#options;
     return new SpillError(
-      `${records} messages in ${spillPath} got older than ${maxSpillAgeMs} ms, and are lost: Kafka was away for longer.`,
+      `${records} messages in ${spillPath} got older than ${maxSpillAgeMs} ms, and are lost: Kafka did not take them for so long.`,
       {
         path: spillPath,
         records,
@@ -564,8 +525,13 @@ export class Dispatcher {
 
   #tellState(): void {
     // Before it is known what is on disk, something may be.
-    const isDiskEmpty = this.#opened && this.#spill.backlog.records === 0 && this.#group.length === 0 && this.#toDisk.length === 0;
+    const isDiskEmpty = this.#opened && this.#spill.backlog.records === 0 && this.#toDisk.isIdle;
     const state = this.#up === false ? 'spilling' : isDiskEmpty ? 'kafka' : 'replaying';
     if (state !== this.#state$.value) this.#state$.next(state);
   }
+}
+
+/** What is reported of a topic that takes nothing. */
+function undelivered(topic: string): string {
+  return `undelivered ${topic}`;
 }

@@ -2,7 +2,7 @@ import type { DeliveryError } from '../errors.js';
 import { RecordTooLargeError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import { failedForGood, isFaultOfTheClient } from './clientFault.js';
-import type { Outlet, Settle } from './dispatcher.js';
+import type { Outlet, Settle } from './outlet.js';
 import { OneByOne } from './oneByOne.js';
 import type { HeaderValues, Outgoing } from './outgoing.js';
 import { ProducerClient } from './producer.js';

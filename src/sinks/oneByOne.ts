@@ -1,5 +1,5 @@
 import type { DeliveryError } from '../errors.js';
-import type { Settle } from './dispatcher.js';
+import type { Settle } from './outlet.js';
 import type { Outgoing } from './outgoing.js';
 import type { ProducerClient } from './producer.js';
 import { failedForGood, isFaultOfTheClient } from './clientFault.js';

@@ -4,7 +4,7 @@ import { OptionError } from '../errors.js';
 import { listen } from '../listen.js';
 import { checkOptions } from '../options.js';
 import type { KafkaRecord, ProducerRecord } from '../record.js';
-import type { PublishOutcome } from './dispatcher.js';
+import type { PublishOutcome } from './publishOutcome.js';
 import type { Entry } from './inOrder.js';
 import { InOrder } from './inOrder.js';
 import { forward } from './outgoing.js';

@@ -5,11 +5,11 @@ import type { Client, Kafka, Properties } from '../kafka.js';
 import { checkOptions, timerMs } from '../options.js';
 import type { ProducerHeaders, ProducerRecord } from '../record.js';
 import { TOPIC_NAME, isTopicName } from '../topicName.js';
-import type { PublishOutcome, Tell } from './dispatcher.js';
 import { Dispatcher } from './dispatcher.js';
 import { MOST_HEADERS, frameBytes } from './frame.js';
 import { KafkaOutlet } from './kafkaOutlet.js';
 import { outgoing } from './outgoing.js';
+import type { PublishOutcome, Tell } from './publishOutcome.js';
 import type { PublisherState, PublisherStats, Rejection } from './publisherStats.js';
 import { SpillDirectory } from './spillDirectory.js';
 

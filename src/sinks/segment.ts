@@ -62,8 +62,8 @@ export class Segment {
     return this.#firstEnd;
   }
 
-  /** Makes the file if this is the first write, and appends. What it wrote is on disk when this resolves; its name need not be. */
-  async append(frames: readonly Buffer[], at: number): Promise<void> {
+  /** Makes the file if this is the first write, and appends what was written down at `newestAt` and before. What it wrote is on disk when this resolves; its name need not be. */
+  async append(frames: readonly Buffer[], newestAt: number): Promise<void> {
     const isNew = this.#file === undefined;
     // O_EXCL follows no link either.
     this.#file ??= await open(this.path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
@@ -73,7 +73,7 @@ export class Segment {
     await this.#file.datasync();
     this.size += bytes.length;
     this.frames += frames.length;
-    this.newestAt = at;
+    this.newestAt = Math.max(this.newestAt, newestAt);
   }
 
   /** No more is appended. After a failed write, what it may have left is cut off. */

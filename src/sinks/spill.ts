@@ -7,6 +7,12 @@ export interface Stored {
   readonly at: number;
 }
 
+/** A record that goes to the disk; one that was there before keeps the time at which it came. */
+export interface ToStore {
+  readonly record: Outgoing;
+  readonly at: number | undefined;
+}
+
 /** What is on disk and has not arrived. */
 export interface Backlog {
   readonly records: number;
@@ -24,7 +30,7 @@ export interface Spill {
   /** Finds out what earlier lives have left. */
   open(done: () => void): void;
   /** Appends the records; they are on disk, whatever happens now, when `done` is called without an error. One write at a time. */
-  write(records: readonly Outgoing[], done: (error: Error | undefined) => void): void;
+  write(records: readonly ToStore[], done: (error: Error | undefined) => void): void;
   /** The oldest records that were not read yet, in the order in which they were written: one at least if there is any. One read at a time. */
   read(
     limit: { readonly records: number; readonly bytes: number },

@@ -6,10 +6,9 @@ import { prepareLocalDirectory } from '../localDirectory.js';
 import { lock } from '../lock.js';
 import type { Framed } from './frame.js';
 import { encodeFrame } from './frame.js';
-import type { Outgoing } from './outgoing.js';
 import { ProgressFile } from './progress.js';
 import { Segment } from './segment.js';
-import type { Backlog, Spill, Stored } from './spill.js';
+import type { Backlog, Spill, Stored, ToStore } from './spill.js';
 
 export interface SpillDirectoryOptions {
   /** How many bytes the files may take together. */
@@ -85,7 +84,7 @@ export class SpillDirectory implements Spill {
     void this.#busy.then(done);
   }
 
-  write(records: readonly Outgoing[], done: (error: Error | undefined) => void): void {
+  write(records: readonly ToStore[], done: (error: Error | undefined) => void): void {
     this.#busy = this.#write(records).then(
       () => {
         done(undefined);
@@ -163,10 +162,10 @@ export class SpillDirectory implements Spill {
     this.#tidy();
   }
 
-  async #write(records: readonly Outgoing[]): Promise<void> {
+  async #write(records: readonly ToStore[]): Promise<void> {
     await this.#busy;
     const now = this.#options.now();
-    const frames = records.map((record) => encodeFrame(record, now));
+    const frames = records.map(({ record, at = now }) => encodeFrame(record, at));
     const bytes = frames.reduce((sum, frame) => sum + frame.length, 0);
     if (this.#active !== undefined && this.#active.size + bytes > this.#segmentBytes) {
       await this.#seal();
@@ -176,7 +175,7 @@ export class SpillDirectory implements Spill {
     const segment = (this.#active ??= new Segment((this.#last += 1), this.#pathOf(this.#last)));
     const before = segment.size;
     try {
-      await segment.append(frames, now);
+      await segment.append(frames, Math.max(...records.map(({ at = now }) => at)));
       this.#bytes += segment.size - before;
       if (isNew) {
         this.#segments.push(segment);
