@@ -26,7 +26,11 @@ export function denyEverything(address: string, topic: string): Promise<void> {
   return createAcls(address, topic, [[ALL, DENY]]);
 }
 
-async function createAcls(address: string, topic: string, rules: readonly (readonly [operation: number, permission: number])[]): Promise<void> {
+async function createAcls(
+  address: string,
+  topic: string,
+  rules: readonly (readonly [operation: number, permission: number])[],
+): Promise<void> {
   const count = Buffer.alloc(4);
   count.writeInt32BE(rules.length);
   const what = [Buffer.from([TOPIC]), sized(topic), Buffer.from([LITERAL]), sized('User:*'), sized('*')];

@@ -122,7 +122,12 @@ describe('a publisher', () => {
         expect(kafka.arrived).toEqual(['a', 'b']);
         expect(troubles).toEqual(['for now']);
         expect(spill.left.toSorted()).toEqual(missing.toSorted());
-        expect(dispatcher.stats()).toMatchObject({ spilled: 0, replayed: 2, onDisk: { records: 1_200 }, queued: { messages: 0, bytes: 0 } });
+        expect(dispatcher.stats()).toMatchObject({
+          spilled: 0,
+          replayed: 2,
+          onDisk: { records: 1_200 },
+          queued: { messages: 0, bytes: 0 },
+        });
         kafka.fails = () => undefined;
       });
       at(40_000, () => {
@@ -135,7 +140,11 @@ describe('a publisher', () => {
   it(
     'drops what nobody takes when it is too old, however often it was put back',
     inVirtualTime(() => {
-      const { kafka, spill, dispatcher, send } = publishing({ retries: 0, maxSpillAgeMs: 5_000 }, new FakeKafka(), new FakeSpill(['x1', 'x2']));
+      const { kafka, spill, dispatcher, send } = publishing(
+        { retries: 0, maxSpillAgeMs: 5_000 },
+        new FakeKafka(),
+        new FakeSpill(['x1', 'x2']),
+      );
       kafka.fails = (value) => (value.startsWith('x') ? 'for now' : undefined);
       kafka.failMs = 300;
       for (let ms = 10; ms < 6_000; ms += 10) at(ms, () => send('a'));

@@ -234,6 +234,19 @@ describe('Transactions', () => {
     expect(run.passed).toEqual([['0:0']]);
   });
 
+  it('knows why inputs still wait, until they are committed', async () => {
+    const brokers = new Brokers((step, nth) => (step === 'produce' && nth === 0 ? { when: 'before', error: passing() } : undefined));
+    const run = started(brokers);
+    expect(run.transactions.failure).toBeUndefined();
+    run.hold(0, 0);
+    await expect(run.transactions.commit([at(0, 1)], brokers.member, journal)).rejects.toThrow('no answer');
+    await Promise.resolve();
+    expect(run.transactions.failure).toMatchObject({ message: 'no answer' });
+    await run.transactions.commit([at(0, 1)], brokers.member, journal);
+    await Promise.resolve();
+    expect(run.transactions.failure).toBeUndefined();
+  });
+
   it('does not commit what the member may not commit any more', async () => {
     const brokers = new Brokers();
     const run = started(brokers);

@@ -130,7 +130,14 @@ export class FakeSpill implements Spill {
 
 /** `a1` has the key `a`; what begins with `x` has a topic of its own. */
 export function outgoingOf(value: string): Outgoing {
-  return { topic: value.startsWith('x') ? 'x' : 't', key: Buffer.from(value.charAt(0)), value: Buffer.from(value), partition: null, timestamp: 1, headers: [] };
+  return {
+    topic: value.startsWith('x') ? 'x' : 't',
+    key: Buffer.from(value.charAt(0)),
+    value: Buffer.from(value),
+    partition: null,
+    timestamp: 1,
+    headers: [],
+  };
 }
 
 export interface Setup {

@@ -33,14 +33,19 @@ it('a record on disk is what was put there, of the size that was said, and is fo
 
 it('a frame that lacks one byte, or has one wrong, is none', () => {
   fc.assert(
-    fc.property(record, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), fc.integer({ min: 1, max: 255 }), (each, where, flip) => {
-      const frame = encodeFrame(each, 1);
-      expect(nextFrame(frame.subarray(0, -1), 0)).toBeUndefined();
-      const at = Math.floor(where * frame.length);
-      frame[at] = (frame[at] as number) ^ flip;
-      expect(nextFrame(frame, 0)).toBeUndefined();
-      expect(frame.length).toBeGreaterThan(HEAD_BYTES);
-    }),
+    fc.property(
+      record,
+      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      fc.integer({ min: 1, max: 255 }),
+      (each, where, flip) => {
+        const frame = encodeFrame(each, 1);
+        expect(nextFrame(frame.subarray(0, -1), 0)).toBeUndefined();
+        const at = Math.floor(where * frame.length);
+        frame[at] = (frame[at] as number) ^ flip;
+        expect(nextFrame(frame, 0)).toBeUndefined();
+        expect(frame.length).toBeGreaterThan(HEAD_BYTES);
+      },
+    ),
     { numRuns: Number(process.env['KAFKA_RX_SCHEDULES'] ?? 300) },
   );
 });

@@ -101,7 +101,7 @@ export class DiskQueue<M extends Spilling> {
     this.#isReturning = !this.waits;
     if (this.#isReturning) this.#nextReturning();
     else this.#nextGroup();
-    if (this.isWriting) this.#writeGroup();
+    if (this.#group.length > 0) this.#writeGroup();
   }
 
   /** What fits into a write; what does not fit within the quota is lost. */

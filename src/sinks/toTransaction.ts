@@ -66,7 +66,8 @@ const CLOSE_TIMEOUT_MS = 5_000;
  * @param to One record, several, or none for an input. Default: the input's own key, value and headers.
  * @returns The inputs. Errors with `FencedError` when another instance took its `transactionalId`, `DeliveryError` when a record is refused (nothing
  * of its transaction is then visible, and its inputs come again), `InvalidRecordError`, `BrokerUnavailableError`, `BrokerError` when the id is, `ClosedError`,
- * with what `to` throws, or with an `OptionError` at the first record of a source that keeps its offsets elsewhere (`openOffsets`, `memoryOffsets`).
+ * with what `to` throws, with why the last transaction failed where the source has ended and `drainTimeoutMs` was not enough to
+ * commit what was left (it comes again), or with an `OptionError` at the first record of a source that keeps its offsets elsewhere (`openOffsets`, `memoryOffsets`).
  * @throws {OptionError} at once, for a wrong, missing or unknown option.
  *
  * @example
@@ -239,7 +240,10 @@ class Transacting<T extends Positioned> implements Client {
   #completeWhenCommitted(): void {
     if (!this.#completed) return;
     for (const { durable, goal } of this.#journals.values()) if (durable < goal) return;
-    this.#subscriber.complete();
+    // The source has left, and nobody commits what still waits.
+    const { failure } = this.#transactions;
+    if (failure === undefined) this.#subscriber.complete();
+    else this.#subscriber.error(failure);
   }
 }
 

@@ -43,6 +43,7 @@ export class Transactions<T> {
   #client: TransactionalClient | undefined;
   #opening: Promise<TransactionalClient> | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #failure: unknown;
   #closing: Promise<void> | undefined;
 
   constructor(options: TransactionsOptions<T>) {
@@ -67,10 +68,21 @@ export class Transactions<T> {
   /** As {@link GroupTransaction} has it, for one of the sources. */
   commit(positions: readonly Position[], member: TransactionMember, journal: Journal): Promise<void> {
     const commit = this.#last.then(() => this.#commit(positions, member, journal));
-    this.#last = commit.catch((error: unknown) => {
-      if (error instanceof KafkaRxError && error.retriable) this.#options.onError(error);
-    });
+    this.#last = commit.then(
+      () => {
+        this.#failure = undefined;
+      },
+      (error: unknown) => {
+        this.#failure = error;
+        if (error instanceof KafkaRxError && error.retriable) this.#options.onError(error);
+      },
+    );
     return commit;
+  }
+
+  /** Why the last transaction was not committed, as long as there are inputs that wait for the next one. */
+  get failure(): unknown {
+    return this.#held.size > 0 ? this.#failure : undefined;
   }
 
   /** Aborts what is under way, unless its commit is. */

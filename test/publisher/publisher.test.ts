@@ -109,39 +109,42 @@ describe('publisher', () => {
     }
   });
 
-  it.runIf(real)('keeps messages to a topic that is not there, says so, lets those to others pass, and delivers them when it is made', async () => {
-    const [topic, missing] = [await created('there', 1), unique('missing')];
-    const spill = await folder();
-    // None is sent before it is on disk.
-    {
-      await using silent = await silentPort();
-      await using kafka = new Kafka({ brokers: [silent.address] });
-      const out = publisher(kafka, { topic, spill, ...quick });
-      const all = outcomes(out, 1_300);
-      for (let i = 0; i < 1_200; i += 1) out.send(null, `${i}`, { topic: missing });
-      for (let i = 0; i < 100; i += 1) out.send(null, `${i}`);
-      await all;
-    }
-    await using kafka = new Kafka({ brokers });
-    const troubles: unknown[] = [];
-    kafka.events$.subscribe((event) => {
-      if (event.type === 'error' && event.client === 'publisher') troubles.push(event.error);
-    });
-    const out = publisher(kafka, { topic, spill, ...quick, properties: { 'topic.metadata.refresh.interval.ms': 200 } });
+  it.runIf(real)(
+    'keeps messages to a topic that is not there, says so, lets those to others pass, and delivers them when it is made',
+    async () => {
+      const [topic, missing] = [await created('there', 1), unique('missing')];
+      const spill = await folder();
+      // None is sent before it is on disk.
+      {
+        await using silent = await silentPort();
+        await using kafka = new Kafka({ brokers: [silent.address] });
+        const out = publisher(kafka, { topic, spill, ...quick });
+        const all = outcomes(out, 1_300);
+        for (let i = 0; i < 1_200; i += 1) out.send(null, `${i}`, { topic: missing });
+        for (let i = 0; i < 100; i += 1) out.send(null, `${i}`);
+        await all;
+      }
+      await using kafka = new Kafka({ brokers });
+      const troubles: unknown[] = [];
+      kafka.events$.subscribe((event) => {
+        if (event.type === 'error' && event.client === 'publisher') troubles.push(event.error);
+      });
+      const out = publisher(kafka, { topic, spill, ...quick, properties: { 'topic.metadata.refresh.interval.ms': 200 } });
 
-    await expect.poll(() => out.stats().replayed, { timeout: 50_000 }).toBe(100);
-    expect(out.stats()).toMatchObject({ onDisk: { records: 1_200 }, dropped: { refused: 0, age: 0 } });
-    const told = troubles.filter((error) => error instanceof DeliveryError && error.topic === missing);
-    expect(told).toHaveLength(1);
-    expect(String(told[0])).toContain('check that it exists');
+      await expect.poll(() => out.stats().replayed, { timeout: 50_000 }).toBe(100);
+      expect(out.stats()).toMatchObject({ onDisk: { records: 1_200 }, dropped: { refused: 0, age: 0 } });
+      const told = troubles.filter((error) => error instanceof DeliveryError && error.topic === missing);
+      expect(told).toHaveLength(1);
+      expect(String(told[0])).toContain('check that it exists');
 
-    await createTopic(brokers, missing, { partitions: 1 });
-    await expect.poll(() => out.stats().replayed, { timeout: 50_000 }).toBe(1_300);
-    expect(await reaches(out, 'kafka')).toBe('kafka');
-    const values = (await contents(brokers, missing)).map(({ value }) => Number(value));
-    expect(new Set(values).size).toBe(1_200);
-    expect(values.length).toBe(1_200);
-  });
+      await createTopic(brokers, missing, { partitions: 1 });
+      await expect.poll(() => out.stats().replayed, { timeout: 50_000 }).toBe(1_300);
+      expect(await reaches(out, 'kafka')).toBe('kafka');
+      const values = (await contents(brokers, missing)).map(({ value }) => Number(value));
+      expect(new Set(values).size).toBe(1_200);
+      expect(values.length).toBe(1_200);
+    },
+  );
 
   it('brings everything to the disk where nobody ever answers, and closes', async () => {
     await using silent = await silentPort();

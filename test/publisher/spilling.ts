@@ -14,10 +14,13 @@ export async function openSpill(path: string, options: Partial<SpillDirectoryOpt
 
 export function written(spill: SpillDirectory, records: readonly Outgoing[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    spill.write(records.map((record) => ({ record, at: undefined })), (error) => {
-      if (error === undefined) resolve();
-      else reject(error);
-    });
+    spill.write(
+      records.map((record) => ({ record, at: undefined })),
+      (error) => {
+        if (error === undefined) resolve();
+        else reject(error);
+      },
+    );
   });
 }
 

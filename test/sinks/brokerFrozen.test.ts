@@ -1,19 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { firstValueFrom, filter } from 'rxjs';
+import { filter, firstValueFrom, take, tap } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { JvmBroker } from '../../broker/index.js';
 import { startJvmBroker } from '../../broker/index.js';
 import { findJava } from '../../broker/java.js';
 import { addon } from '../../src/addon.js';
-import type { Delivery, DeliveryError, PublishOutcome } from '../../src/index.js';
-import { DeliveryTimeoutError, Kafka, produceAll, publisher } from '../../src/index.js';
+import type { Delivery, DeliveryError, KafkaRecord, PublishOutcome } from '../../src/index.js';
+import { DeliveryTimeoutError, Kafka, drain, fromTopic, groupOffsets, produceAll, publisher, toTransaction } from '../../src/index.js';
+import { numberOf, numberedTopic } from '../support/numbered.js';
 import { temporaryFolder } from '../support/temporaryFolder.js';
 import { PARTITIONS, numbers, written } from './numberedInputs.js';
-import { created } from './topics.js';
+import { failure } from './outcome.js';
+import { created, unique } from './topics.js';
 import { contents, counts } from './witness.js';
 
 /** More by `KAFKA_RX_RECORDS`. */
-const RECORDS = Number(process.env['KAFKA_RX_RECORDS'] ?? 20_000);
+const RECORDS = Number(process.env['KAFKA_RX_RECORDS'] ?? 10_000);
 const MESSAGE_TIMEOUT_MS = 500;
 /** For so long the broker stands still: the client looks for what is too old once a second. */
 const FROZEN_MS = MESSAGE_TIMEOUT_MS + 1_500;
@@ -102,7 +104,7 @@ describe.runIf(java).each(ways)('a broker that stands still for longer than mess
     });
     const outcomes: PublishOutcome[] = [];
     let replayed = 0;
-    out.outcomes$.subscribe((outcome) => {
+    void out.outcomes$.forEach((outcome) => {
       if (outcome.replayed) replayed += 1;
       else outcomes.push(outcome);
     });
@@ -128,7 +130,7 @@ describe.runIf(java).each(ways)('a broker that stands still for longer than mess
       while (next < RECORDS / 40) send();
     });
     await frozen;
-    await firstValueFrom(out.state$.pipe(filter((state) => state === 'kafka')));
+    await firstValueFrom(out.state$.pipe(filter((state) => state === 'kafka')), { defaultValue: undefined });
 
     expect(told).toEqual(numbers(RECORDS).map(() => 1));
     const spilled = outcomes.filter(({ where }) => where === 'disk').length;
@@ -156,4 +158,41 @@ describe.runIf(java).each(ways)('a broker that stands still for longer than mess
     });
     expect(wrong).toEqual([]);
   }
+});
+
+describe.runIf(java)('a broker that stands still while a source with toTransaction is stopped', () => {
+  it('has the stream error with what kept it from committing, and the inputs come again', { timeout: 120_000 }, async () => {
+    await using kafka = new Kafka({ brokers: broker.brokers });
+    const { topic: inputs } = await numberedTopic(broker.brokers, { records: 20, partitions: 1 });
+    const topic = await created('stopped', 1, {}, broker.brokers);
+    const group = unique('stopped');
+    const stop = new AbortController();
+    const passed: number[] = [];
+    // The group soon lets go of a member that does not answer.
+    const impatient = { maxInFlight: 10, drainTimeoutMs: 300, properties: { 'session.timeout.ms': 2_000, 'heartbeat.interval.ms': 500 } };
+    const copy$ = (signal: AbortSignal) =>
+      fromTopic(kafka, inputs, { group, offsets: groupOffsets(kafka), ...impatient, signal }).pipe(
+        tap((record) => {
+          if (numberOf(record) !== 10 || signal !== stop.signal) return;
+          broker.freeze();
+          stop.abort();
+        }),
+        toTransaction<KafkaRecord>(kafka, topic, ({ value }) => ({ value }), {
+          transactionalId: group,
+          everyMs: 0,
+          everyRecords: 10,
+          properties: { 'transaction.timeout.ms': 1_000 },
+        }),
+        tap((record) => passed.push(numberOf(record))),
+      );
+
+    const error = await failure(copy$(stop.signal)).finally(() => {
+      broker.thaw();
+    });
+
+    expect(error).toMatchObject({ retriable: true });
+    expect(passed.length).toBeLessThan(20);
+    await drain(copy$(new AbortController().signal).pipe(take(20 - passed.length)));
+    expect(passed).toEqual(numbers(20));
+  });
 });

@@ -78,7 +78,7 @@ describe.runIf(real).each(ways)('one byte below, at, and above a limit, on the %
     expect((await contents(brokers, topic)).map(({ value }) => value?.length)).toEqual([1_023, 1_024, 1_023]);
   });
 
-  it.each([1, 99, 100, 101, 999, 1_000, 1_001, 2_001])('what is handed over at once: %d records', async (count) => {
+  it.each([99, 100, 101, 999, 1_000, 1_001])('what is handed over at once: %d records', async (count) => {
     await using kafka = open();
     const topic = await created('window', 1);
 
@@ -94,7 +94,9 @@ describe.runIf(real).each(ways)('one byte below, at, and above a limit, on the %
     const sizes = [mebibyte - 1, 1, mebibyte, 2, mebibyte + 1, 3, 500_000, mebibyte - 500_000, 4];
 
     await collect(
-      from(sizes).pipe(toTopic(kafka, topic, (size) => ({ value: Buffer.alloc(size) }), { properties: { 'message.max.bytes': 2_000_000 } })),
+      from(sizes).pipe(
+        toTopic(kafka, topic, (size) => ({ value: Buffer.alloc(size) }), { properties: { 'message.max.bytes': 2_000_000 } }),
+      ),
     );
 
     expect((await contents(brokers, topic)).map(({ value }) => value?.length)).toEqual(sizes);

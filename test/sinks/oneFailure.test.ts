@@ -88,7 +88,9 @@ describe.runIf(inject('brokerKind') !== 'embedded').each(ways)('toTopic on the %
           source$.complete();
           await done;
 
-          const found = new Map((await contents(brokers, topic)).map((one) => [`${one.partition}/${one.offset}`, String(one.value).trim()]));
+          const found = new Map(
+            (await contents(brokers, topic)).map((one) => [`${one.partition}/${one.offset}`, String(one.value).trim()]),
+          );
           const inLog = [...found.values()];
           expect(passed.map(({ n }) => n)).toEqual(passed.map((_, i) => i));
           const hasFailures = steps.some(({ records }) => records.some(({ kind }) => kind !== 'fine'));

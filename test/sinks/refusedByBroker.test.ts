@@ -114,7 +114,7 @@ describe.runIf(java)('a broker that asks for rights', () => {
       const [topic, closed] = [await created('open', 1, {}, broker.brokers), await created('closed', 1, {}, broker.brokers)];
       await denyWrites(address, closed);
       const troubles: unknown[] = [];
-      kafka.events$.subscribe((event) => {
+      void kafka.events$.forEach((event) => {
         if (event.type === 'error' && event.client === 'publisher') troubles.push(event.error);
       });
       await using out = publisher(kafka, { topic, spill: `${folder.path}/spill` });
@@ -172,12 +172,15 @@ describe.runIf(java)('a broker that asks for rights', () => {
       await using out = publisher(kafka, { topic, spill: `${folder.path}/spill`, maxBackoffMs: 100 });
       const source$ = new Subject<string>();
       const places: string[] = [];
-      out.outcomes$.subscribe(({ where }) => places.push(where));
-      source$.pipe(publish(out, (value) => ({ value }))).subscribe();
+      void out.outcomes$.forEach(({ where }) => places.push(where));
+      void source$.pipe(publish(out, (value) => ({ value }))).forEach(() => undefined);
 
       source$.next('1');
       await expect.poll(() => places).toEqual(['kafka']);
-      await writeRaw(address, topic, 0, [{ key: null, value: Buffer.from('usurper'), timestamp: 1, headers: [] }], { id, epoch: FAR_EPOCH });
+      await writeRaw(address, topic, 0, [{ key: null, value: Buffer.from('usurper'), timestamp: 1, headers: [] }], {
+        id,
+        epoch: FAR_EPOCH,
+      });
       source$.next('2');
       source$.next('3');
 
@@ -212,7 +215,7 @@ describe.runIf(java)('a broker that asks for rights', () => {
     const topic = await created('slow', 1, {}, broker.brokers);
     const group = unique('slow');
     await using kafka = new Kafka({ brokers: broker.brokers, logger: silent });
-    kafka.events$.subscribe((event) => {
+    void kafka.events$.forEach((event) => {
       // The process stands still while a transaction is under way.
       if (event.type === 'log' && event.message.includes('Ready -> InTransaction')) standStill(2_500);
     });
