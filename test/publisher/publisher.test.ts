@@ -126,7 +126,7 @@ describe('publisher', () => {
       }
       await using kafka = new Kafka({ brokers });
       const troubles: unknown[] = [];
-      kafka.events$.subscribe((event) => {
+      void kafka.events$.forEach((event) => {
         if (event.type === 'error' && event.client === 'publisher') troubles.push(event.error);
       });
       const out = publisher(kafka, { topic, spill, ...quick, properties: { 'topic.metadata.refresh.interval.ms': 200 } });
