@@ -127,7 +127,7 @@ function headerValue(value: unknown, topic: string, name: string, values: Header
           name,
           topic,
           what,
-          'without its addon the client can only send UTF-8 text without NUL. Encode it, for example as base64',
+          'in a transaction, or without the addon, the client can only send UTF-8 text without NUL. Encode it, for example as base64',
         );
   }
   return bytes;

@@ -99,6 +99,7 @@ const ACCEPTED: SendResult = { accepted: true };
  *
  * Nothing that was reported as `'disk'` is lost in a crash, at whatever moment: it comes again when the next publisher opens the directory.
  * It may then come twice, as may what is tried again. What is only in memory is lost with the process: that is the price of not waiting.
+ * Messages to a topic that does not exist stay on disk until it does, or until they are too old; an `'error'` event names it, and others pass them.
  *
  * ```text
  * Kafka      up---------away-----------up------------
