@@ -54,7 +54,7 @@ describe.runIf(inject('brokerKind') !== 'embedded').each(ways)('toTopic on the %
       if (way === 'plain') vi.stubEnv('KAFKA_RX_PRODUCER', 'plain');
       await using kafka = new Kafka({ brokers });
       await fc.assert(
-        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 80 }), async (steps) => {
+        fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 80 }), async (steps) => {
           const topic = await created('failures', PARTITIONS, { 'max.message.bytes': String(TOPIC_BYTES) });
           const source$ = new Subject<Input>();
           const passed: Passed[] = [];
