@@ -130,7 +130,7 @@ describe.runIf(real).each(ways)('one byte below, at, and above a limit, on the %
     await using kafka = open();
     await using folder = await temporaryFolder();
     const topic = await created('limit', 1);
-    const overhead = frameBytes(outgoing({ ...valueOf(3), topic, timestamp: 1 }, () => topic, 'bytes')) - 3;
+    const overhead = frameBytes(outgoing({ ...valueOf(3), topic, timestamp: 1 }, topic, String, 'bytes')) - 3;
     await using out = publisher(kafka, { topic, spill: `${folder.path}/spill`, maxMessageBytes: 2_000 });
 
     const told = await collect(of(1_999, 2_001, 2_000).pipe(publish(out, (bytes) => valueOf(bytes - overhead))));
