@@ -8,6 +8,7 @@ export type { BrokerKind, TestBroker } from './broker.js';
 export { startJvmBroker, type JvmBroker, type JvmBrokerOptions } from './jvm.js';
 export { authorizing, denyEverything, denyWrites } from './acls.js';
 export { deleteRecords, type Deletion } from './deleteRecords.js';
+export { groups } from './groups.js';
 export { createTopic, deleteTopic, type TopicOptions } from './topics.js';
 
 export interface BrokerOptions {

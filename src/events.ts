@@ -1,6 +1,6 @@
 import type { Position, StaleState, TopicPartition } from './position.js';
 
-/** What happens beside the records. */
+/** What happens beside the records. A `group` is the consumer group of a source, or its `name` if it has none. */
 export type KafkaEvent =
   /** A line of librdkafka's log. */
   | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly client: string; readonly message: string }

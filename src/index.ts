@@ -14,6 +14,9 @@ export type {
 } from './admin/admin.js';
 export type { KafkaEvent } from './events.js';
 
+export { fromPartitions } from './sources/partitions.js';
+export type { FromPartitionsOptions } from './sources/partitions.js';
+export type { WorkerSlot } from './sources/share.js';
 export { readTopic } from './sources/read.js';
 export type { ReadTopicOptions } from './sources/read.js';
 export type { ReadPlace, ReadPlaces } from './sources/readPlaces.js';

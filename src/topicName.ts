@@ -1,3 +1,5 @@
+import { OptionError } from './errors.js';
+
 /** The last name that was looked at and is one: record after record goes to the same topic, and the pattern costs more than the rest of the checks. */
 let known: unknown;
 
@@ -7,6 +9,11 @@ export function isTopicName(topic: unknown): topic is string {
   if (typeof topic !== 'string' || !/^[a-zA-Z0-9._-]{1,249}$/.test(topic) || topic === '.' || topic === '..') return false;
   known = topic;
   return true;
+}
+
+/** @throws {OptionError} unless any broker would take it as the name of a topic. */
+export function checkTopicName(where: string, topic: unknown): asserts topic is string {
+  if (!isTopicName(topic)) throw new OptionError(`${where}: ${JSON.stringify(topic)} is no name of a topic: those are ${TOPIC_NAME}.`);
 }
 
 /** For messages. */

@@ -6,7 +6,7 @@ import { Kafka } from '../../src/kafka.js';
 import type { Checkpoint, Claim } from '../../src/offsets/store.js';
 import * as rdkafka from '../../src/rdkafka.js';
 import type { Gap, Retry, TopicPartition } from '../../src/position.js';
-import type { GroupMember } from '../../src/sources/consumer.js';
+import type { Membership } from '../../src/sources/membership.js';
 import { groupMember } from '../../src/sources/consumer.js';
 import { OFFSET_BEGINNING, OFFSET_END } from '../../src/sources/fetcher.js';
 import type { Start, StartsOptions } from '../../src/sources/starts.js';
@@ -183,7 +183,7 @@ describe('a remembered position', () => {
 });
 
 describe('the member of a group', () => {
-  let member: GroupMember;
+  let member: Membership;
   let strict: StrictClient;
   const asked: string[] = [];
   const ASSIGN = { code: -175 };

@@ -1,4 +1,4 @@
-import type { RebalanceListener } from '../../src/sources/consumer.js';
+import type { RebalanceListener } from '../../src/sources/membership.js';
 import type { MemberSettings } from '../../src/testing/member.js';
 import { FakeMember as Member } from '../../src/testing/member.js';
 import { TopicLog } from '../../src/testing/topicLog.js';

@@ -1,66 +1,17 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { TopicPartitionOffset } from 'node-rdkafka';
-import type { ObservableInput } from 'rxjs';
 import { NO_ANSWER, brokerError, refused, unknownTopics } from '../brokerErrors.js';
 import { BrokerError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
+import type { GroupCommits, OffsetStore } from '../offsets/store.js';
 import type { Position, TopicPartition } from '../position.js';
 import { bare, nameOf } from '../position.js';
 import type { RdkafkaError } from '../rdkafka.js';
 import { codeOf } from '../rdkafka.js';
-import type { FetcherOptions, Watermarks } from './fetcher.js';
+import type { FetcherOptions } from './fetcher.js';
 import { Fetcher, QUERY_TIMEOUT_MS } from './fetcher.js';
+import type { Membership, RebalanceListener } from './membership.js';
 import { toPosix } from './pattern.js';
-import type { Reader } from './reader.js';
-
-/** Called when the group gives or takes partitions. Each call has to be answered, by `assign` or `unassign`. */
-export interface RebalanceListener {
-  onAssigned(partitions: readonly TopicPartition[]): void;
-  onRevoked(partitions: readonly TopicPartition[]): void;
-  /** The client can do nothing more. */
-  onFatal(reason: string): void;
-}
-
-/** A member of a consumer group, as a source sees it. Answers may be Observables, promises or arrays, so that a test can answer in virtual time. */
-export interface GroupMember {
-  readonly reader: Reader;
-  /** Connects, checks that the topics exist and joins the group. */
-  connect(): ObservableInput<void>;
-  /** Answers `onAssigned`: fetching starts at these offsets. */
-  assign(positions: readonly Position[]): void;
-  /** Answers `onRevoked`. */
-  unassign(partitions: readonly TopicPartition[]): void;
-  /** Whether single partitions can be assigned: not with the older assignment strategies. */
-  readonly incremental: boolean;
-  /** Fetches a partition that is assigned from another offset on, also where fetching it had stopped. Only if `incremental`. */
-  refetch(position: Position): void;
-  pause(partitions: readonly TopicPartition[]): void;
-  resume(partitions: readonly TopicPartition[]): void;
-  /** Commits offsets to the group. Rejects if the group does not take them, as from a member that it has put out. */
-  commit(positions: readonly Position[]): ObservableInput<void>;
-  /** Whether the partition is assigned to it, and it is not leaving. */
-  owns(partition: TopicPartition): boolean;
-  /** How often partitions were given back. */
-  readonly givenBack: number;
-  /** Lets `add` put offsets into a transaction, unless partitions have been given back since that had been so `since` times. */
-  addOffsets(since: number, add: (consumer: object) => Promise<void>): Promise<void>;
-  /** Whether it sees what transactions have committed, and no more. */
-  readonly readsCommitted: boolean;
-  /** Whether the group has yet to answer a commit: its answers come with reads. */
-  readonly committing: boolean;
-  /** What the group has committed of these partitions, once no transaction is under way that could change it; those of which it has nothing are left out. */
-  committed(partitions: readonly TopicPartition[]): ObservableInput<readonly Position[]>;
-  /** The topics that were named and do not exist. */
-  missing(): ObservableInput<readonly string[]>;
-  /** As its readers see it; `uncommitted`: with the records of transactions that are still open. */
-  watermarks(partition: TopicPartition, options?: { readonly uncommitted: boolean }): ObservableInput<Watermarks>;
-  /** The end of the log as the last fetch saw it, without asking; below 0 if none did. */
-  lastKnownEnd(partition: TopicPartition): number;
-  /** The first offset at or after a time, or `OFFSET_END`. */
-  offsetAt(partition: TopicPartition, timestamp: number): ObservableInput<number>;
-  /** Leaves the group and lets go of the client. Never rejects. */
-  close(): ObservableInput<void>;
-}
 
 export interface GroupMemberOptions extends FetcherOptions {
   readonly topics: readonly (string | RegExp)[];
@@ -74,11 +25,13 @@ const UNSTABLE_OFFSETS = /unstable offsets/i;
 const REBALANCE_IN_PROGRESS = 27;
 /** How long to wait for the group's last question. It comes at once, if it comes. */
 const LAST_QUESTION_MS = 1_000;
-export function groupMember(kafka: Kafka, options: GroupMemberOptions, listener: RebalanceListener): GroupMember {
+
+/** A member of a consumer group. */
+export function groupMember(kafka: Kafka, options: GroupMemberOptions, listener: RebalanceListener): Membership {
   return new RdkafkaMember(kafka, options, listener);
 }
 
-class RdkafkaMember extends Fetcher implements GroupMember {
+class RdkafkaMember extends Fetcher implements Membership, GroupCommits {
   readonly #options: GroupMemberOptions;
   /** The last protocol that was not NONE: a client that is not in a group says NONE, but still wants the right kind of answer. */
   #protocol: 'EAGER' | 'COOPERATIVE' = 'COOPERATIVE';
@@ -100,7 +53,6 @@ class RdkafkaMember extends Fetcher implements GroupMember {
   #asking: Promise<unknown> = Promise.resolve();
   #joining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
-  readonly readsCommitted: boolean;
 
   constructor(kafka: Kafka, options: GroupMemberOptions, listener: RebalanceListener) {
     super(kafka, options, {
@@ -111,13 +63,16 @@ class RdkafkaMember extends Fetcher implements GroupMember {
       offset_commit_cb: true,
     });
     this.#options = options;
-    this.readsCommitted = isolationLevel(kafka, options) === 'read_committed';
     this.consumer.on('offset.commit', (error: RdkafkaError | null | undefined) => {
       this.#commits.shift()?.(error ?? undefined);
     });
     this.consumer.on('event.log', ({ fac, message }: { fac: string; message: string }) => {
       if (fac === 'FATAL') listener.onFatal(message);
     });
+  }
+
+  storeOf(offsets: OffsetStore): OffsetStore {
+    return offsets.forMember?.(this, this.kafka) ?? offsets;
   }
 
   override connect(): Promise<void> {
@@ -333,11 +288,6 @@ function strategy(chosen: Properties): Properties {
   // In the new protocol the broker assigns, incrementally too.
   if (chosen['group.protocol'] === 'consumer' || 'partition.assignment.strategy' in chosen) return {};
   return { 'partition.assignment.strategy': 'cooperative-sticky' };
-}
-
-/** What the settings say goes before the option. */
-function isolationLevel(kafka: Kafka, { properties, readCommitted }: GroupMemberOptions): string {
-  return String({ ...kafka.properties, ...properties }['isolation.level'] ?? (readCommitted ? 'read_committed' : 'read_uncommitted'));
 }
 
 function toSubscription(topic: string | RegExp): string {

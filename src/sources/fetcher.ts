@@ -36,6 +36,7 @@ export interface FetcherOptions {
 
 /** Each question that wakes a broker's thread holds one of the pool; there are few brokers. */
 const MAX_WAKES = 4;
+const UNCOMMITTED = { 'isolation.level': 'read_uncommitted' };
 /** A query holds a thread of the pool until it is answered. */
 export const QUERY_TIMEOUT_MS = 5_000;
 /** Closing waits for the in-flight read and the group's answer; a client that takes longer is left behind. */
@@ -49,6 +50,8 @@ const CLOSE_TIMEOUT_MS = 10_000;
 export class Fetcher {
   protected readonly consumer: KafkaConsumer;
   readonly reader: Reader;
+  /** Whether it sees what transactions have committed, and no more. */
+  readonly readsCommitted: boolean;
   protected readonly kafka: Kafka;
   readonly #options: FetcherOptions;
   #connecting: Promise<void> | undefined;
@@ -60,6 +63,7 @@ export class Fetcher {
   constructor(kafka: Kafka, options: FetcherOptions, settings: Readonly<Record<string, unknown>>) {
     this.kafka = kafka;
     this.#options = options;
+    this.readsCommitted = isolationLevel(kafka, options) === 'read_committed';
     this.consumer = createConsumer(kafka, options, settings);
     forwardEvents(kafka, this.consumer, `consumer of ${options.group}`);
     this.reader = chooseReader(kafka, this.consumer.getClient() as ConsumerClient);
@@ -96,6 +100,13 @@ export class Fetcher {
     this.fetch([position]);
   }
 
+  /** Fetches these partitions no more. Only if `incremental`. */
+  unfetch(partitions: readonly TopicPartition[]): void {
+    // A partition that was paused would still be paused when it comes back.
+    this.consumer.resume(partitions.map(bare));
+    this.consumer.incrementalUnassign(partitions.map(bare));
+  }
+
   pause(partitions: readonly TopicPartition[]): void {
     this.consumer.pause(partitions.map(bare));
   }
@@ -107,9 +118,9 @@ export class Fetcher {
 
   /** As its readers see it; `uncommitted`: with the records of transactions that are still open. */
   async watermarks(partition: TopicPartition, { uncommitted } = { uncommitted: false }): Promise<Watermarks> {
-    if (!uncommitted || !this.#options.readCommitted) return watermarks(this.consumer, partition);
+    if (!uncommitted || !this.readsCommitted) return watermarks(this.consumer, partition);
     // Which end it sees is a client's setting; this is asked so seldom that a client of its own may do it.
-    const other = createConsumer(this.kafka, { ...this.#options, readCommitted: false }, {});
+    const other = createConsumer(this.kafka, { ...this.#options, properties: { ...this.#options.properties, ...UNCOMMITTED } }, {});
     await connect(this.kafka, other);
     try {
       return await watermarks(other, partition);
@@ -203,8 +214,8 @@ function createConsumer(kafka: Kafka, options: FetcherOptions, own: Readonly<Rec
     'queued.max.messages.kbytes': Math.max(1, Math.ceil(options.fetchBufferBytes / 1_000)),
     // One response must not be larger than the buffer; the client insists on room for a message.
     'fetch.max.bytes': Math.max(options.fetchBufferBytes, Number(chosen['message.max.bytes'] ?? 1_000_000)),
-    'isolation.level': options.readCommitted ? 'read_committed' : 'read_uncommitted',
     ...chosen,
+    'isolation.level': isolationLevel(kafka, options),
     'group.id': options.group,
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,
@@ -218,6 +229,11 @@ function createConsumer(kafka: Kafka, options: FetcherOptions, own: Readonly<Rec
   } catch (cause) {
     throw refused(cause as Error);
   }
+}
+
+/** What the settings say goes before the option. */
+function isolationLevel(kafka: Kafka, { properties, readCommitted }: FetcherOptions): string {
+  return String({ ...kafka.properties, ...properties }['isolation.level'] ?? (readCommitted ? 'read_committed' : 'read_uncommitted'));
 }
 
 function watermarks(consumer: KafkaConsumer, { topic, partition }: TopicPartition): Promise<Watermarks> {

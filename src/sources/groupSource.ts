@@ -4,11 +4,11 @@ import type { SessionOptions } from './session.js';
 import { Session } from './session.js';
 
 export interface GroupSourceOptions extends SessionOptions {
-  /** Keeps a subscription until it has left the group: then it calls what this returns. */
+  /** Keeps a subscription until it has left: then it calls what this returns. */
   readonly register: (session: Session) => () => void;
 }
 
-/** The records of a consumer group: cold, each subscription is a member of its own, and one that is left goes before the next one joins. */
+/** Records, as a member of a group or alone: cold, each subscription is a member of its own, and one that is left goes before the next one joins. */
 export function groupSource({ register, ...options }: GroupSourceOptions): Observable<KafkaRecord> {
   const { signal } = options.source;
   /** Subscriptions that were left and still have work in flight. */

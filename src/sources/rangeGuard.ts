@@ -1,15 +1,15 @@
 import type { Observable, SchedulerLike, Subscription } from 'rxjs';
 import { asyncScheduler, concatMap, defer, from, ignoreElements, interval, mergeMap, of, tap } from 'rxjs';
 import type { Gap, Position } from '../position.js';
-import type { GroupMember } from './consumer.js';
 import type { Watermarks } from './fetcher.js';
 import { LOOKUPS_AT_ONCE } from './fetcher.js';
 import type { PartitionLane } from './lane.js';
+import type { Membership } from './membership.js';
 import { outOfRange } from './outOfRange.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 
 export interface RangeGuardOptions {
-  readonly member: Pick<GroupMember, 'watermarks' | 'lastKnownEnd' | 'incremental' | 'refetch'>;
+  readonly member: Pick<Membership, 'watermarks' | 'lastKnownEnd' | 'incremental' | 'refetch'>;
   readonly lanes: () => readonly PartitionLane[];
   /** Whether nothing is read because nothing may be emitted. */
   readonly isStarved: () => boolean;

@@ -1,10 +1,10 @@
 import { Observable } from 'rxjs';
-import { OptionError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
 import { checkOptions } from '../options.js';
 import type { KafkaRecord } from '../record.js';
-import { TOPIC_NAME, isTopicName } from '../topicName.js';
+import { checkTopicName } from '../topicName.js';
 import { Fetcher } from './fetcher.js';
+import { checkPartitionNumbers } from './partitionNumbers.js';
 import type { ReadPlaces } from './readPlaces.js';
 import { checkPlaces } from './readPlaces.js';
 import { ReadSession } from './readSession.js';
@@ -68,11 +68,11 @@ const NO_GROUP = 'kafka-rx-reader';
  */
 export function readTopic(kafka: Kafka, topic: string, options: ReadTopicOptions = {}): Observable<KafkaRecord> {
   checkOptions('readTopic', options, OPTIONS);
-  if (!isTopicName(topic)) throw new OptionError(`readTopic: ${JSON.stringify(topic)} is no name of a topic: those are ${TOPIC_NAME}.`);
+  checkTopicName('readTopic', topic);
   const { from = 'earliest', until, partitions, ...rest } = options;
   checkPlaces('from', from);
   if (until !== undefined) checkPlaces('until', until);
-  checkPartitions(partitions);
+  if (partitions !== undefined) checkPartitionNumbers('readTopic: `partitions`', partitions);
   const source = resolveSourceOptions('readTopic', rest);
   const awaitsCompletion = rest.maxInFlight !== undefined || rest.maxInFlightBytes !== undefined;
   return new Observable((subscriber) => {
@@ -95,11 +95,4 @@ export function readTopic(kafka: Kafka, topic: string, options: ReadTopicOptions
     });
     session.start();
   });
-}
-
-function checkPartitions(partitions: readonly number[] | undefined): void {
-  if (partitions === undefined) return;
-  if (partitions.length === 0) throw new OptionError('readTopic: `partitions` is empty: name at least one, or leave it out to read all.');
-  if (new Set(partitions).size < partitions.length || !partitions.every((partition) => Number.isInteger(partition) && partition >= 0))
-    throw new OptionError('readTopic: `partitions` must be whole numbers from 0 up, each of them once.');
 }

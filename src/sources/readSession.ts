@@ -11,6 +11,7 @@ import { Checkpointer } from './checkpointer.js';
 import { Demand } from './demand.js';
 import type { Fetcher } from './fetcher.js';
 import { Lanes } from './lanes.js';
+import { noSuchPartition } from './partitionNumbers.js';
 import { Pump } from './pump.js';
 import { RangeGuard } from './rangeGuard.js';
 import { AUTO_OFFSET_RESET, GROUP_AUTHORIZATION_FAILED, PASSING } from './readFailures.js';
@@ -189,7 +190,7 @@ export class ReadSession implements Client {
     const chosen = partitions ?? found;
     const named = [start, until ?? 'latest'].flatMap((places) => partitionsNamed(places));
     const strange = [...chosen, ...named].find((partition) => !found.includes(partition));
-    if (strange !== undefined) throw new OptionError(`readTopic: ${topic} has ${found.length} partitions, and none is ${strange}.`);
+    if (strange !== undefined) throw noSuchPartition('readTopic', topic, found, strange);
     return chosen.map((partition) => ({ topic, partition }));
   }
 

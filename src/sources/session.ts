@@ -26,7 +26,7 @@ import {
   take,
   tap,
 } from 'rxjs';
-import { UNKNOWN_TOPIC_OR_PARTITION, brokerError, unknownTopics } from '../brokerErrors.js';
+import { brokerError, isUnknownTopic, unknownTopics } from '../brokerErrors.js';
 import { BrokerError, FencedError, OptionError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
 import type { Client } from '../kafka.js';
@@ -35,12 +35,12 @@ import type { Gap, GroupTransaction, StaleState, TopicPartition } from '../posit
 import { bare, nameOf } from '../position.js';
 import type { KafkaRecord } from '../record.js';
 import { Checkpointer } from './checkpointer.js';
-import type { GroupMember, RebalanceListener } from './consumer.js';
 import { Deadline } from './deadline.js';
 import { Demand } from './demand.js';
 import { PartitionLane } from './lane.js';
 import { Lanes } from './lanes.js';
 import { LateCompletions } from './lateCompletions.js';
+import type { Membership, RebalanceListener } from './membership.js';
 import { Mirror } from './mirror.js';
 import { Pump } from './pump.js';
 import { strangeLog } from './outOfRange.js';
@@ -53,16 +53,17 @@ import { stalled } from './stalled.js';
 import { upToDate } from './stale.js';
 import { startingAt, starts } from './starts.js';
 
-/** What one subscription to a consumer group is made of. */
+/** What one subscription is made of. */
 export interface SessionOptions {
+  /** The consumer group, or the name that stands for it where there is none: the store remembers under it, and events say it. */
   readonly group: string;
-  /** The store, as this member of the group sees it. */
-  readonly offsets: (member: GroupMember) => OffsetStore;
+  /** The store, as this member sees it. */
+  readonly offsets: (member: Membership) => OffsetStore;
   /** Whether the group's committed offsets follow the store. */
   readonly mirror: boolean;
   readonly onStateStale: (partitions: readonly StaleState[]) => void | PromiseLike<void>;
   readonly source: ResolvedSourceOptions;
-  readonly member: (listener: RebalanceListener) => GroupMember;
+  readonly member: (listener: RebalanceListener) => Membership;
   readonly emit: (event: KafkaEvent) => void;
   readonly scheduler?: SchedulerLike;
 }
@@ -74,7 +75,7 @@ const FENCED_GRACE_MS = 10_000;
 const REASON_MS = 1_000;
 
 /**
- * One subscription to a consumer group, from joining to leaving.
+ * One subscription to a source that remembers, as a member of a group or alone, from joining to leaving.
  *
  * Every rebalance is answered whatever the pipeline does: a revoked partition emits nothing more at once, and is given up when what is in
  * flight is finished and remembered, or when `drainTimeoutMs` is over. Leaving follows the same steps.
@@ -84,7 +85,7 @@ export class Session implements Client {
   readonly #options: SessionOptions;
   readonly #scheduler: SchedulerLike;
   readonly #subscriber: Subscriber<KafkaRecord>;
-  readonly #member: GroupMember;
+  readonly #member: Membership;
   readonly #offsets: OffsetStore;
   readonly #mirror: Mirror;
   readonly #demand: Demand;
@@ -182,7 +183,7 @@ export class Session implements Client {
         this.#fail(error);
       },
       onError: (error) => {
-        if (error instanceof BrokerError && error.kafkaCode === UNKNOWN_TOPIC_OR_PARTITION) this.#topicGone(error);
+        if (error instanceof BrokerError && isUnknownTopic(error.kafkaCode)) this.#topicGone(error);
         else this.#emitError(error);
       },
       scheduler,
@@ -323,8 +324,8 @@ export class Session implements Client {
   #commitThrough(transaction: GroupTransaction): void {
     if (this.#offsets.commitThrough === undefined) {
       throw new OptionError(
-        `toTransaction: the offsets of group ${this.#options.group} are not kept in Kafka, and only those can be in one transaction with records: ` +
-          'open the source with groupOffsets(kafka), or write with toTopic() and commit().',
+        `toTransaction: the offsets of ${this.#options.group} are not kept in Kafka, and only those can be in one transaction with records: ` +
+          'read with fromTopic and groupOffsets(kafka), or write with toTopic() and commit().',
       );
     }
     if (!this.#member.readsCommitted) {
@@ -548,7 +549,7 @@ export class Session implements Client {
       const where = still.map(nameOf).join(', ');
       this.#fail(
         new FencedError(
-          `another subscription of group ${group} on the same store has taken over ${where}: run only one per store, or give each its own group.`,
+          `another subscription of ${group} on the same store has taken over ${where}: run only one per store, or give each its own group or name.`,
           still.map(bare),
         ),
       );
@@ -568,7 +569,7 @@ export class Session implements Client {
       }, REASON_MS);
     } else if (error.code === AUTO_OFFSET_RESET) {
       this.#rangeGuard.check();
-    } else if (error.code === UNKNOWN_TOPIC_OR_PARTITION) {
+    } else if (isUnknownTopic(error.code)) {
       this.#topicGone(error);
     } else {
       this.#fail(brokerError('reading failed', error));

@@ -3,9 +3,9 @@ import { catchError, concatMap, defer, from, map, mergeMap, of, toArray } from '
 import { NoStoredOffsetError } from '../errors.js';
 import type { Checkpoint, Claim } from '../offsets/store.js';
 import type { Gap } from '../position.js';
-import type { GroupMember } from './consumer.js';
 import type { Watermarks } from './fetcher.js';
 import { LOOKUPS_AT_ONCE, OFFSET_BEGINNING, OFFSET_END } from './fetcher.js';
+import type { Membership } from './membership.js';
 import { outOfRange } from './outOfRange.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 
@@ -21,7 +21,7 @@ export interface Start {
 
 /** What deciding a start takes. */
 export interface StartsOptions {
-  readonly member: Pick<GroupMember, 'watermarks' | 'offsetAt'>;
+  readonly member: Pick<Membership, 'watermarks' | 'offsetAt'>;
   readonly policy: Pick<ResolvedSourceOptions, 'from' | 'onOutOfRange'>;
   readonly onGap: (gap: Gap) => void;
   /** A look-up failed, and the start was decided without it. */

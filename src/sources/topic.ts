@@ -1,13 +1,11 @@
 import type { Observable } from 'rxjs';
-import { from, lastValueFrom } from 'rxjs';
 import { OptionError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
-import type { GroupCommits, OffsetStore } from '../offsets/store.js';
+import type { OffsetStore } from '../offsets/store.js';
 import type { StaleState } from '../position.js';
 import { checkOptions } from '../options.js';
 import type { KafkaRecord } from '../record.js';
-import { TOPIC_NAME, isTopicName } from '../topicName.js';
-import type { GroupMember } from './consumer.js';
+import { checkTopicName } from '../topicName.js';
 import { groupMember } from './consumer.js';
 import { groupSource } from './groupSource.js';
 import { toPosix } from './pattern.js';
@@ -72,7 +70,7 @@ export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegE
   const { group, offsets, mirror = true, onStateStale = () => undefined } = options;
   return groupSource({
     group,
-    offsets: (member) => offsets.forMember?.(inPromises(member), kafka) ?? offsets,
+    offsets: (member) => member.storeOf(offsets),
     mirror: mirror && offsets.forMember === undefined,
     onStateStale,
     source,
@@ -82,19 +80,6 @@ export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegE
     },
     register: (session) => kafka.register(session),
   });
-}
-
-/** What a store asks of a member is answered by promises. */
-function inPromises(member: GroupMember): GroupCommits {
-  return {
-    commit: (positions) => lastValueFrom(from(member.commit(positions)), { defaultValue: undefined }),
-    owns: (partition) => member.owns(partition),
-    get givenBack() {
-      return member.givenBack;
-    },
-    addOffsets: (since, add) => member.addOffsets(since, add),
-    committed: (partitions) => lastValueFrom(from(member.committed(partitions)), { defaultValue: [] }),
-  };
 }
 
 function checkTopics(topic: string | readonly string[] | RegExp): readonly (string | RegExp)[] {
@@ -107,9 +92,7 @@ function checkTopics(topic: string | readonly string[] | RegExp): readonly (stri
       continue;
     }
     if (name instanceof RegExp) throw new OptionError(`fromTopic: a pattern of topics can have no flags, and ${name} has.`);
-    if (!isTopicName(name)) {
-      throw new OptionError(`fromTopic: ${JSON.stringify(name)} is no name of a topic: those are ${TOPIC_NAME}.`);
-    }
+    checkTopicName('fromTopic', name);
   }
   return topics;
 }

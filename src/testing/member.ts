@@ -1,11 +1,12 @@
 import type { ObservableInput, SchedulerLike, Subscription } from 'rxjs';
 import { ReplaySubject, asyncScheduler, lastValueFrom, throwError } from 'rxjs';
 import { BrokerError } from '../errors.js';
+import type { OffsetStore } from '../offsets/store.js';
 import type { Position, TopicPartition } from '../position.js';
 import { LANE } from '../position.js';
-import type { GroupMember, RebalanceListener } from '../sources/consumer.js';
 import type { Watermarks } from '../sources/fetcher.js';
 import { OFFSET_BEGINNING, OFFSET_END } from '../sources/fetcher.js';
+import type { Membership, RebalanceListener } from '../sources/membership.js';
 import type { Batch, ReadError, Reader } from '../sources/reader.js';
 import type { Contents, PartitionLog, TopicLog } from './topicLog.js';
 
@@ -58,7 +59,7 @@ const EMPTY: Contents = { timestamp: 0, key: null, value: null, headers: [] };
  * A member of a group without a broker, as strict as librdkafka: one read at a time, one question at a time, no partition assigned twice,
  * none given back that was not given. What is paused is not read; what is fetched outside of the log stops.
  */
-export class FakeMember implements GroupMember {
+export class FakeMember implements Membership {
   readonly reader: Reader;
   incremental = true;
   closed = false;
@@ -169,6 +170,10 @@ export class FakeMember implements GroupMember {
     return this.#fetching.get(partition)?.offset;
   }
 
+  storeOf(offsets: OffsetStore): OffsetStore {
+    return offsets;
+  }
+
   connect(): ObservableInput<void> {
     this.#settings.onJoined?.(this);
     this.joined = true;
@@ -214,16 +219,6 @@ export class FakeMember implements GroupMember {
   }
 
   readonly readsCommitted = true;
-
-  owns({ partition }: TopicPartition): boolean {
-    return !this.closed && this.#fetching.has(partition);
-  }
-
-  readonly givenBack = 0;
-
-  addOffsets(_since: number, add: (consumer: object) => Promise<void>): Promise<void> {
-    return add(this);
-  }
 
   get committing(): boolean {
     return this.#commits.length > 0;

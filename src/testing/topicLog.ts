@@ -19,7 +19,7 @@ export interface PartitionLog {
 /** What brokers hold of one topic. */
 export class TopicLog {
   readonly topic: string;
-  readonly logs: readonly PartitionLog[];
+  readonly logs: PartitionLog[];
   /** What the group has committed. */
   readonly committed = new Map<number, number>();
   /** Topics that were named and do not exist. */
@@ -28,10 +28,12 @@ export class TopicLog {
   /** Each partition with so many records from 0 on. */
   constructor(topic: string, records: readonly number[]) {
     this.topic = topic;
-    this.logs = records.map((count) => {
-      const offsets = Array.from({ length: count }, (_, offset) => offset);
-      return { offsets, contents: new Map(), low: 0, high: count, stable: Infinity, bytes: 10 };
-    });
+    this.logs = records.map(logOf);
+  }
+
+  /** A partition more, with so many records from 0 on. */
+  addPartition(records: number): void {
+    this.logs.push(logOf(records));
   }
 
   log(partition: number): PartitionLog {
@@ -61,4 +63,9 @@ export class TopicLog {
     log.low = offset;
     while ((log.offsets[0] ?? Infinity) < offset) log.offsets.shift();
   }
+}
+
+function logOf(records: number): PartitionLog {
+  const offsets = Array.from({ length: records }, (_, offset) => offset);
+  return { offsets, contents: new Map(), low: 0, high: records, stable: Infinity, bytes: 10 };
 }

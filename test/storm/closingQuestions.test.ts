@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Properties } from '../../src/index.js';
 import { Kafka } from '../../src/index.js';
 import { rdkafka } from '../../src/rdkafka.js';
-import type { GroupMember } from '../../src/sources/consumer.js';
+import type { Membership } from '../../src/sources/membership.js';
 import { groupMember } from '../../src/sources/consumer.js';
 import { resolveSourceOptions } from '../../src/sources/sourceOptions.js';
 
@@ -75,7 +75,7 @@ describe('what the group asks a member that closes', () => {
   const clients = rdkafka() as { KafkaConsumer: typeof KafkaConsumer };
   const { KafkaConsumer: original } = clients;
   let client: Client;
-  let member: GroupMember;
+  let member: Membership;
 
   beforeEach(async () => {
     clients.KafkaConsumer = class extends Client {
@@ -91,7 +91,7 @@ describe('what the group asks a member that closes', () => {
     clients.KafkaConsumer = original;
   });
 
-  async function connected(properties: Properties = {}): Promise<GroupMember> {
+  async function connected(properties: Properties = {}): Promise<Membership> {
     const kafka = new Kafka({ brokers: ['localhost:9092'], properties });
     const listener = { onAssigned: () => undefined, onRevoked: () => undefined, onFatal: () => undefined };
     const joining = groupMember(kafka, { group: 'billing', topics: [TOPIC], ...resolveSourceOptions('test', {}) }, listener);
