@@ -49,9 +49,16 @@ interface Scene {
   readonly read: (topic: string) => Promise<[key: string, value: unknown][]>;
 }
 
+/** What a worker of the cluster makes of an order. */
+interface Invoice {
+  readonly order: number;
+  readonly partition: number;
+  readonly slot: number;
+}
+
 /** How many records a group has remembered as finished, up to the oldest that is not. */
-async function remembered({ folder }: Scene, group: string): Promise<number> {
-  await using offsets = openOffsets(join(folder, 'offsets'));
+async function remembered({ folder }: Scene, group: string, store = 'offsets'): Promise<number> {
+  await using offsets = openOffsets(join(folder, store));
   const checkpoints = await lastValueFrom(from(offsets.list(group)), { defaultValue: [] });
   return checkpoints.reduce((sum, { frontier }) => sum + frontier, 0);
 }
@@ -214,6 +221,47 @@ describe.concurrent('the examples', () => {
       expect(most).toBeGreaterThan(1);
       expect(most).toBeLessThanOrEqual(8);
       expect(await remembered(scene, 'invoicing')).toBe(201);
+    }),
+  );
+
+  it(
+    'cluster: a worker that is killed is started again with its share, and no order is lost',
+    example('cluster', ['ORDERS', 'INVOICES'], async (scene) => {
+      const { expect, write, read, start } = scene;
+      const slots = [0, 1, 2];
+      let written = 0;
+      const writeMore = async (records: number): Promise<void> => {
+        await write(
+          'ORDERS',
+          numbers(written, (written += records)).map((order, i) => ({ ...order, partition: i % 4 })),
+        );
+      };
+      const invoices = async (): Promise<Invoice[]> => (await read('INVOICES')).map(([, invoice]) => invoice as Invoice);
+      const madeBy = async (slot: number): Promise<number> => (await invoices()).filter((invoice) => invoice.slot === slot).length;
+      await using program = start({ WORKERS: String(slots.length) });
+      const started = (slot: number): number[] =>
+        program
+          .lines()
+          .map((text) => JSON.parse(text) as { slot: number; pid: number })
+          .flatMap((worker) => (worker.slot === slot ? [worker.pid] : []));
+
+      for (const slot of [0, 1, 0, 2]) {
+        const made = await madeBy(slot);
+        await writeMore(1_200);
+        await expect.poll(() => madeBy(slot), PATIENCE).toBeGreaterThan(made);
+        const pids = started(slot);
+        process.kill(pids.at(-1) as number, 'SIGKILL');
+        await expect.poll(() => started(slot).length, PATIENCE).toBe(pids.length + 1);
+      }
+      await writeMore(1_200);
+      const invoiced = async (): Promise<Set<number>> => new Set((await invoices()).map(({ order }) => order));
+      await expect.poll(async () => (await invoiced()).size, PATIENCE).toBe(written);
+      expect([...(await invoiced())].sort(ascending)).toEqual([...Array(written).keys()]);
+      expect((await invoices()).filter(({ partition, slot }) => partition % slots.length !== slot)).toEqual([]);
+      expect(await program.end()).toEqual([0, null]);
+      let finished = 0;
+      for (const slot of slots) finished += await remembered(scene, 'invoicing', `offsets-${slot}`);
+      expect(finished).toBe(written);
     }),
   );
 });
