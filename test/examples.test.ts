@@ -12,6 +12,8 @@ import { temporaryFolder } from './support/temporaryFolder.js';
 
 const brokers = inject('brokers');
 const examples = snippets();
+/** A record goes to each: an example may read any of them. */
+const PARTITIONS = [0, 1, 2, 3];
 
 describe('the examples of the README and of the doc comments', () => {
   let complaints: ReadonlyMap<string, readonly string[]>;
@@ -107,7 +109,7 @@ describe('the examples of the README and of the doc comments', () => {
           ),
         );
     });
-    const streams = /fromTopic\(|orders\$\./.test(code);
+    const streams = /from(Topic|Partitions)\(|orders\$\./.test(code);
     if (streams) {
       await Promise.race([produced, running]);
       await Promise.race([progressed, running]);
@@ -122,11 +124,11 @@ describe('the examples of the README and of the doc comments', () => {
 
 async function write(kafka: kafkaRx.Kafka, topics: readonly string[]): Promise<void> {
   await kafkaRx.drain(
-    rxjs.from(topics).pipe(
+    rxjs.from(topics.flatMap((topic) => PARTITIONS.map((partition) => ({ topic, partition })))).pipe(
       kafkaRx.toTopic(
         kafka,
-        (topic) => topic,
-        () => ({ key: 'k', value: '{"total":3}' }),
+        ({ topic }) => topic,
+        ({ partition }) => ({ key: 'k', value: '{"total":3}', partition }),
       ),
     ),
   );

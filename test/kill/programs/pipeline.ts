@@ -1,7 +1,7 @@
 import type { Observable, OperatorFunction } from 'rxjs';
 import { bufferCount, from, map, mergeMap, tap } from 'rxjs';
-import type { ApplyState, KafkaRecord, OffsetStore, Properties, StateTransaction } from '../../../src/index.js';
-import { Kafka, commit, drain, fromTopic, openOffsets } from '../../../src/index.js';
+import type { ApplyState, KafkaRecord, OffsetStore, Properties, StateTransaction, WorkerSlot } from '../../../src/index.js';
+import { Kafka, commit, drain, fromPartitions, fromTopic, openOffsets } from '../../../src/index.js';
 import { LANE } from '../../../src/position.js';
 import { AppendOnly } from '../appendOnly.js';
 import type { Fold } from '../fold.js';
@@ -24,6 +24,8 @@ export interface PipelineOptions {
   readonly manner: (typeof MANNERS)[number];
   readonly planted: (typeof PLANTED)[number] | undefined;
   readonly seed: number;
+  /** Its share of the partitions. Default: what the group gives it. */
+  readonly worker?: WorkerSlot;
 }
 
 const options = JSON.parse(process.argv[2] as string) as PipelineOptions;
@@ -108,8 +110,11 @@ process.channel?.unref();
 
 await using kafka = new Kafka({ brokers: options.brokers });
 await using offsets = openOffsets(options.store);
-const { topic, group, maxInFlight, properties } = options;
-const records$ = fromTopic(kafka, topic, { group, offsets, maxInFlight, properties, signal: stop.signal }).pipe(
+const { topic, group, maxInFlight, properties, worker } = options;
+const common = { offsets, maxInFlight, properties, signal: stop.signal };
+const source$ =
+  worker === undefined ? fromTopic(kafka, topic, { ...common, group }) : fromPartitions(kafka, topic, { ...common, name: group, worker });
+const records$ = source$.pipe(
   tap((record) => {
     note('S', record);
   }),
