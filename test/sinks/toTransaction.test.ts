@@ -226,7 +226,7 @@ describe.runIf(real)('toTransaction', () => {
     for (const offsets of [memoryOffsets(), store]) {
       const error = await failure(copy.source({ offsets }).pipe(copy.sink()));
       expect(error).toBeInstanceOf(OptionError);
-      expect((error as Error).message).toContain('open the source with groupOffsets(kafka)');
+      expect((error as Error).message).toContain('read with fromTopic and groupOffsets(kafka)');
     }
     const error = await failure(copy.source({ readCommitted: false }).pipe(copy.sink()));
     expect((error as Error).message).toContain('leave its `readCommitted` true');
