@@ -16,6 +16,7 @@ import {
   tap,
   throwError,
 } from 'rxjs';
+import type { RunHelpers } from 'rxjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { OptionError, UnknownTopicError } from '../../src/errors.js';
 import type { KafkaEvent } from '../../src/events.js';
@@ -37,6 +38,11 @@ import { at, inVirtualTime } from '../support/virtualTime.js';
 
 const EVERY_MS = 4;
 const away = new Error('away');
+
+/** A member that is not let go would look for ever. */
+function inTime(test: (time: RunHelpers) => void): () => void {
+  return inVirtualTime(test, 100);
+}
 
 interface Settings {
   readonly share?: Share;
@@ -99,7 +105,7 @@ const counts = { 1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 7: 7 };
 describe('a source without a group', () => {
   it(
     'has all partitions, and takes new ones at the next look',
-    inVirtualTime(({ hot, expectObservable }) => {
+    inTime(({ hot, expectObservable }) => {
       const partitions = '4-----5';
       const asked = '     a-------b';
       const { asked$ } = lifetime(20, { partitions$: latest(hot(partitions, counts)) });
@@ -109,7 +115,7 @@ describe('a source without a group', () => {
 
   it(
     'has the partitions of its slot, also of those that come later',
-    inVirtualTime(({ hot, expectObservable }) => {
+    inTime(({ hot, expectObservable }) => {
       const partitions = '4-----5---7';
       const asked = '     a-----------b';
       const { asked$ } = lifetime(20, { share: shareOf(TOPIC, { slot: 1, of: 2 }), partitions$: latest(hot(partitions, counts)) });
@@ -119,7 +125,7 @@ describe('a source without a group', () => {
 
   it(
     'may have none, and says so',
-    inVirtualTime(({ hot, expectObservable }) => {
+    inTime(({ hot, expectObservable }) => {
       const partitions = '2-----3';
       const asked = '     a-------b';
       const { asked$ } = lifetime(20, { share: shareOf(TOPIC, { slot: 2, of: 9 }), partitions$: latest(hot(partitions, counts)) });
@@ -129,7 +135,7 @@ describe('a source without a group', () => {
 
   it(
     'has what was chosen, and takes nothing that comes later',
-    inVirtualTime(({ hot, expectObservable }) => {
+    inTime(({ hot, expectObservable }) => {
       const partitions = '3-----5';
       const asked = '     a';
       const { asked$ } = lifetime(20, { share: shareOf({ [TOPIC]: [2, 0] }, undefined), partitions$: latest(hot(partitions, counts)) });
@@ -139,7 +145,7 @@ describe('a source without a group', () => {
 
   it(
     'gives up what is gone, and takes it again when it is back',
-    inVirtualTime(({ hot, expectObservable }) => {
+    inTime(({ hot, expectObservable }) => {
       const partitions = '5-3------5';
       const asked = '     a---b-------c';
       const fetched = '   -n---o-------n';
@@ -155,7 +161,7 @@ describe('a source without a group', () => {
 
   it(
     'asks one thing at a time: what has changed meanwhile is seen at the next look after the answer',
-    inVirtualTime(({ hot, expectObservable }) => {
+    inTime(({ hot, expectObservable }) => {
       const partitions = '2-3--5';
       const answer = '    -----------x------x';
       const asked = '     a-----------b------';
@@ -166,7 +172,7 @@ describe('a source without a group', () => {
 
   it(
     'says that a look has failed, and looks again',
-    inVirtualTime(({ cold, hot, expectObservable }) => {
+    inTime(({ cold, hot, expectObservable }) => {
       const looks = ' 1---x---3';
       const asked = ' a-------b';
       const failed = '----e';
@@ -181,7 +187,7 @@ describe('a source without a group', () => {
 
   it(
     'does not look while it is looking',
-    inVirtualTime(({ cold, expectObservable }) => {
+    inTime(({ cold, expectObservable }) => {
       let looks = 0;
       const look = '    -----1|';
       const looked = '  x---x-------x---';
@@ -197,7 +203,7 @@ describe('a source without a group', () => {
 
   it(
     'keeps what it has of a topic of which nothing is found: reading it will tell what has become of it',
-    inVirtualTime(({ hot, expectObservable }) => {
+    inTime(({ hot, expectObservable }) => {
       const partitions = '3--0-----4';
       const asked = '     a-----------b';
       const { asked$, failed$ } = lifetime(20, { partitions$: latest(hot(partitions, { ...counts, 0: 0 })) });
@@ -208,7 +214,7 @@ describe('a source without a group', () => {
 
   it(
     'begins with nothing when the topic is not there, or a partition that was chosen',
-    inVirtualTime(({ expectObservable }) => {
+    inTime(({ expectObservable }) => {
       const failures = [
         lifetime(9, { partitions$: of(0) }),
         lifetime(9, { share: shareOf({ [TOPIC]: [1, 4] }, undefined), partitions$: of(4) }),
@@ -228,7 +234,7 @@ describe('a source without a group', () => {
 
   it(
     'takes nothing any more when it was closed while it looked',
-    inVirtualTime(({ cold, expectObservable }) => {
+    inTime(({ cold, expectObservable }) => {
       const { asked$, failed$ } = lifetime(3, { partitions$: cold('-----4|', counts) });
       const other = lifetime(7, { partitions$: cold('--4|', counts) });
       expectObservable(asked$).toBe('');

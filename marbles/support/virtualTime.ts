@@ -4,12 +4,16 @@ import type { RunHelpers } from 'rxjs/testing';
 import { TestScheduler } from 'rxjs/testing';
 import { expect } from 'vitest';
 
-/** A test in virtual time: one column of a diagram is one millisecond. */
-export function inVirtualTime(test: (time: RunHelpers) => void): () => void {
+/** A test in virtual time: one column of a diagram is one millisecond. What never ends is cut off at `endMs`. */
+export function inVirtualTime(test: (time: RunHelpers) => void, endMs = Infinity): () => void {
   return () => {
-    new TestScheduler((actual, expected) => {
+    const scheduler = new TestScheduler((actual, expected) => {
       expect(actual).toEqual(expected);
-    }).run(test);
+    });
+    scheduler.run((time) => {
+      scheduler.maxFrames = endMs;
+      test(time);
+    });
   };
 }
 
