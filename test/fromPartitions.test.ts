@@ -103,7 +103,7 @@ describe('fromPartitions', () => {
     expect(assigned.map(({ group, partitions }) => [group, partitions.length])).toEqual([['readers', 3]]);
   });
 
-  it('shares all partitions between the workers of one store, each record once', async () => {
+  it.runIf(isReal)('shares all partitions between the workers of one store, each record once', async () => {
     const { topic, positions } = await numberedTopic(brokers, { records: 1_300, partitions: 13 });
     const offsets = memoryOffsets();
     const workers = [0, 1, 2].map((slot) => run(topic, { offsets, worker: { slot, of: 3 } }));
@@ -148,7 +148,7 @@ describe('fromPartitions', () => {
 
   it('goes on after a restart with exactly the records that were not finished', async () => {
     await using folder = await temporaryFolder();
-    const { topic } = await numberedTopic(brokers, { records: 100, partitions: 1 });
+    const { topic } = await numberedTopic(brokers, { records: 400 });
     const unfinished = [3, 50, 51, 97];
     {
       await using offsets = openOffsets(folder.path);
@@ -160,7 +160,7 @@ describe('fromPartitions', () => {
       await until(() => first.seen.length === 100);
       await first.stop();
     }
-    await writeNumbers(brokers, topic, { from: 100, records: 2, partitions: 1, bytes: 4 });
+    await writeNumbers(brokers, topic, { from: 400, records: 8, partitions: 4, bytes: 4 });
     await using offsets = openOffsets(folder.path);
     const second = run({ [topic]: [0] }, { offsets });
     await until(() => second.seen.length >= unfinished.length + 2);
@@ -203,7 +203,7 @@ describe('fromPartitions', () => {
     expect(source.seen).toHaveLength(2_000);
   });
 
-  it('fetches nothing of what is paused, and all of it when it goes on', async () => {
+  it.runIf(isReal)('fetches nothing of what is paused, and all of it when it goes on', async () => {
     const { topic } = await numberedTopic(brokers, { records: 20, partitions: 2 });
     await using kafka = new Kafka({ brokers });
     const fetcher = new Fetcher(kafka, { group: 'readers', ...resolveSourceOptions('test', {}) }, {});
