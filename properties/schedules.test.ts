@@ -10,6 +10,7 @@ import { commit } from '../src/operators/commit.js';
 import type { TopicPartition } from '../src/position.js';
 import { LANE } from '../src/position.js';
 import type { KafkaRecord } from '../src/record.js';
+import { inOneStream } from '../src/sources/delivery.js';
 import { PartitionLane } from '../src/sources/lane.js';
 import { Session } from '../src/sources/session.js';
 import { resolveSourceOptions } from '../src/sources/sourceOptions.js';
@@ -467,7 +468,7 @@ class World {
           emit: () => undefined,
           scheduler: this.#clock,
         },
-        subscriber,
+        inOneStream(subscriber),
       ));
       subscriber.add(() => {
         made.stop();

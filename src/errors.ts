@@ -45,6 +45,16 @@ export class ClosedError extends KafkaRxError {
   }
 }
 
+/** The Observable of a partition was subscribed to again during the same assignment. */
+export class AlreadySubscribedError extends KafkaRxError {
+  readonly partition: TopicPartition;
+
+  constructor(message: string, partition: TopicPartition) {
+    super(message, { code: 'ALREADY_SUBSCRIBED' });
+    this.partition = partition;
+  }
+}
+
 /** No broker answered within `connectTimeoutMs`. */
 export class BrokerUnavailableError extends KafkaRxError {
   readonly brokers: readonly string[];

@@ -20,6 +20,7 @@ export type { WorkerSlot } from './sources/share.js';
 export { readTopic } from './sources/read.js';
 export type { ReadTopicOptions } from './sources/read.js';
 export type { ReadPlace, ReadPlaces } from './sources/readPlaces.js';
+export { fromTopicByPartition } from './sources/byPartition.js';
 export { fromTopic } from './sources/topic.js';
 export type { FromTopicOptions } from './sources/topic.js';
 export type { From, SourceOptions } from './sources/sourceOptions.js';

@@ -128,12 +128,17 @@ export interface Journal {
   commitThrough(transaction: GroupTransaction): void;
   /** An operator that keeps records back says that it is there; the returned function says that it keeps no more. */
   addKeeper(keeper: Keeper): () => void;
-  /** To be said when a record was kept. If the source can emit nothing more, and all that is out is kept, every keeper is asked to let go. */
-  kept(): void;
+  /**
+   * To be said when a record was kept. If the source can emit nothing more, and all that is out is kept, every keeper is asked to let go; so are
+   * those of the record's lane, if the same is true of that alone.
+   */
+  kept(lane: Lane): void;
 }
 
 /** An operator that keeps records back. */
 export interface Keeper {
+  /** Whose records they are, if it keeps those of one lane only. */
+  readonly lane?: Lane;
   /** How many it keeps. */
   readonly records: number;
   /** Whether it keeps them on somebody's word: that nothing is finished meanwhile is no stall. */

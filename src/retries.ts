@@ -92,7 +92,7 @@ export class Retries<R extends Keyed> {
       }, timerMs(ms)),
     );
     if (!lane.emitting) this.#letGo(turn);
-    lane.journal.kept();
+    lane.journal.kept(lane);
   }
 
   /** No attempt begins before it is remembered that the last one was made. */

@@ -19,6 +19,7 @@ export function ledger(committing = true): Ledger {
     ticket: 0,
     durable$: NEVER,
     attach: () => () => undefined,
+    expect: () => () => undefined,
     hold: () => undefined,
     resume: () => undefined,
     flush: () => EMPTY,

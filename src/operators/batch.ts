@@ -3,7 +3,7 @@ import { Observable, Subscription, asyncScheduler } from 'rxjs';
 import { assertPositioned } from '../assertPositioned.js';
 import { listen } from '../listen.js';
 import { checkOptions, timerMs } from '../options.js';
-import type { Journal, Keeper, LostPosition, Positioned } from '../position.js';
+import type { Keeper, Lane, LostPosition, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 
 export interface BatchOptions {
@@ -76,8 +76,8 @@ class Collecting<T extends Positioned> {
   readonly #maxBytes: number;
   readonly #maxMs: number;
   readonly #scheduler: SchedulerLike;
-  /** What is kept of each source. */
-  readonly #kept = new Map<Journal, Kept>();
+  /** What is kept of each partition. */
+  readonly #kept = new Map<Lane, Kept>();
   readonly #attachments = new Subscription();
   #values: T[] = [];
   #bytes = 0;
@@ -100,7 +100,7 @@ class Collecting<T extends Positioned> {
     if (this.#bytes + bytes > this.#maxBytes) this.flush();
     this.#values.push(value);
     this.#bytes += bytes;
-    this.#keptOf(lane.journal).records += 1;
+    this.#keptOf(lane.whole).records += 1;
     if (this.#values.length >= this.#maxRecords || this.#bytes >= this.#maxBytes) {
       this.flush();
       return;
@@ -110,7 +110,7 @@ class Collecting<T extends Positioned> {
         this.flush();
       }, timerMs(this.#maxMs));
     }
-    lane.journal.kept();
+    lane.journal.kept(lane);
   }
 
   flush(): void {
@@ -120,7 +120,10 @@ class Collecting<T extends Positioned> {
     const values = this.#values;
     this.#values = [];
     this.#bytes = 0;
-    for (const kept of this.#kept.values()) kept.records = 0;
+    for (const [lane, kept] of this.#kept) {
+      kept.records = 0;
+      if (!lane.live) this.#forget(lane, kept);
+    }
     const live = values.every(isLive) ? values : values.filter(isLive);
     if (live.length > 0) this.#subscriber.next(live);
   }
@@ -131,26 +134,37 @@ class Collecting<T extends Positioned> {
     this.#values = [];
   }
 
-  #keptOf(journal: Journal): Kept {
-    let kept = this.#kept.get(journal);
+  #keptOf(lane: Lane): Kept {
+    let kept = this.#kept.get(lane);
     if (kept === undefined) {
       kept = {
+        lane,
         records: 0,
         shut: false,
         letGo: () => {
           this.flush();
         },
+        left: new Subscription(),
       };
-      this.#kept.set(journal, kept);
-      this.#attachments.add(journal.addKeeper(kept));
+      this.#kept.set(lane, kept);
+      kept.left.add(lane.journal.addKeeper(kept));
+      this.#attachments.add(kept.left);
     }
     return kept;
   }
+
+  /** Its partition was given up: nothing more is kept of it. */
+  #forget(lane: Lane, { left }: Kept): void {
+    this.#kept.delete(lane);
+    this.#attachments.remove(left);
+    left.unsubscribe();
+  }
 }
 
-/** What is kept of one source. */
+/** What is kept of one partition. */
 interface Kept extends Keeper {
   records: number;
+  readonly left: Subscription;
 }
 
 function isLive({ [LANE]: lane }: Positioned): boolean {

@@ -143,12 +143,13 @@ class Gateway<T extends Positioned | readonly Positioned[]> {
     return this.#open ? this.#values.shift() : undefined;
   }
 
-  readonly #keepFor = ({ [LANE]: { journal } }: Positioned): void => {
+  readonly #keepFor = ({ [LANE]: lane }: Positioned): void => {
+    const { journal } = lane;
     if (!this.#journals.has(journal)) {
       this.#journals.add(journal);
       this.#attachments.add(journal.addKeeper(this.#keeper));
     }
-    journal.kept();
+    journal.kept(lane);
   };
 }
 

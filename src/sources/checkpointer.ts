@@ -2,7 +2,7 @@ import type { Observable, ObservableInput, SchedulerLike, Subscription } from 'r
 import { BehaviorSubject, EMPTY, asyncScheduler, catchError, defer, ignoreElements, takeWhile, tap } from 'rxjs';
 import type { ApplyWrite, Checkpoint } from '../offsets/store.js';
 import { timerMs } from '../options.js';
-import type { GroupTransaction, Keeper, Pace, Positioned } from '../position.js';
+import type { GroupTransaction, Keeper, Lane, Pace, Positioned } from '../position.js';
 import { LANE } from '../position.js';
 import type { ApplyState } from '../state.js';
 import type { Demand } from './demand.js';
@@ -57,6 +57,7 @@ export class Checkpointer implements LaneOwner {
   #writing = false;
   #failed = false;
   #attached = 0;
+  #expected = 0;
   #everAttached = false;
   #committing = false;
   #inOrder = false;
@@ -93,7 +94,14 @@ export class Checkpointer implements LaneOwner {
   /** Whether operators that finish records are there: `'none'` before the first record has reached one, `'gone'` when all have left. */
   get operators(): 'none' | 'there' | 'gone' {
     if (this.#attached > 0) return 'there';
-    return this.#everAttached ? 'gone' : 'none';
+    return this.#everAttached && this.#expected === 0 ? 'gone' : 'none';
+  }
+
+  expect(): () => void {
+    this.#expected += 1;
+    return this.#once(() => {
+      this.#expected -= 1;
+    });
   }
 
   attach(operator: 'commit' | 'release', pace?: Pace): () => void {
@@ -101,12 +109,19 @@ export class Checkpointer implements LaneOwner {
     this.#everAttached = true;
     if (operator === 'commit') this.#committing = true;
     if (pace !== undefined) this.#pace = pace;
+    return this.#once(() => {
+      this.#attached -= 1;
+    });
+  }
+
+  /** Says that one has gone. */
+  #once(leave: () => void): () => void {
     let here = true;
     return () => {
       if (!here) return;
       here = false;
-      this.#attached -= 1;
-      if (this.#attached === 0) this.#options.onAbandoned();
+      leave();
+      if (this.operators === 'gone') this.#options.onAbandoned();
     };
   }
 
@@ -117,12 +132,20 @@ export class Checkpointer implements LaneOwner {
     };
   }
 
-  kept(): void {
+  kept(lane?: Lane): void {
     const { demand } = this.#options;
-    if (!demand.starved) return;
+    if (demand.starved) {
+      if (this.#keptOf(this.#keepers) >= demand.records) this.letGo();
+    } else if (lane?.whole instanceof PartitionLane && lane.whole.starved) {
+      const keepers = [...this.#keepers].filter((keeper) => keeper.lane === lane.whole);
+      if (this.#keptOf(keepers) >= lane.whole.records) for (const keeper of keepers) keeper.letGo();
+    }
+  }
+
+  #keptOf(keepers: Iterable<Keeper>): number {
     let kept = 0;
-    for (const { records } of this.#keepers) kept += records;
-    if (kept >= demand.records) this.letGo();
+    for (const { records } of keepers) kept += records;
+    return kept;
   }
 
   /** Asks every operator that keeps records back to let them go. */

@@ -24,6 +24,7 @@ export class Demand {
   readonly #open = new Count();
   readonly #out = new Count();
   #starved = false;
+  #awaited = false;
   #given = 0;
   readonly #onRelief: () => void;
   readonly #onFinish: () => void;
@@ -80,9 +81,15 @@ export class Demand {
     this.#out.add(1, bytes);
   }
 
+  /** Whoever waits for the next record that is finished is told of it, also while there is credit. */
+  awaitFinish(): void {
+    this.#awaited = true;
+  }
+
   /** These are finished; until they are on disk, a crash would repeat them. */
   finish(records: number, bytes: number): void {
-    const starved = this.starved;
+    const starved = this.#awaited || this.starved;
+    this.#awaited = false;
     this.#open.add(-records, -bytes);
     this.#given += records;
     this.#starved = false;
@@ -111,7 +118,7 @@ export interface DemandOptions {
   readonly maxBytes: number;
   /** Credits have come back, and may be used at once. */
   readonly onRelief: () => void;
-  /** So they have, but whoever finished the record is still at it: to be used soon. Only called when there was none. */
+  /** So they have, but whoever finished the record is still at it: to be used soon. Only called when there was none, or if it is awaited. */
   readonly onFinish: () => void;
 }
 

@@ -1,5 +1,8 @@
+import type { Subscriber } from 'rxjs';
 import { Observable, finalize, merge } from 'rxjs';
 import type { KafkaRecord } from '../record.js';
+import type { Delivery } from './delivery.js';
+import { inOneStream } from './delivery.js';
 import type { SessionOptions } from './session.js';
 import { Session } from './session.js';
 
@@ -8,8 +11,16 @@ export interface GroupSourceOptions extends SessionOptions {
   readonly register: (session: Session) => () => void;
 }
 
+/** Records in one stream. */
+export function groupSource(options: GroupSourceOptions): Observable<KafkaRecord> {
+  return groupSourceOf(inOneStream, options);
+}
+
 /** Records, as a member of a group or alone: cold, each subscription is a member of its own, and one that is left goes before the next one joins. */
-export function groupSource({ register, ...options }: GroupSourceOptions): Observable<KafkaRecord> {
+export function groupSourceOf<T>(
+  delivery: (subscriber: Subscriber<T>, options: SessionOptions) => Delivery,
+  { register, ...options }: GroupSourceOptions,
+): Observable<T> {
   const { signal } = options.source;
   /** Subscriptions that were left and still have work in flight. */
   const leaving = new Set<Session>();
@@ -18,7 +29,7 @@ export function groupSource({ register, ...options }: GroupSourceOptions): Obser
       subscriber.complete();
       return;
     }
-    const session = new Session(options, subscriber);
+    const session = new Session(options, delivery(subscriber, options));
     const unregister = register(session);
     const onAbort = (): void => {
       subscriber.complete();

@@ -10,6 +10,8 @@ export interface LaneOwner extends Journal {
   readonly committing: boolean;
   /** Whether records are finished in the order of their partition: one that is ahead of others stays open until they are finished. */
   readonly inOrder: boolean;
+  /** Operators that finish records are on their way: as long as the returned function was not called, it is not true that all have gone. */
+  expect(): () => void;
   /** Records of the lane are finished and are to be remembered. */
   finished(lane: PartitionLane, records: number, bytes: number): void;
   /** Records of the lane are finished and are not to be remembered. */
@@ -139,6 +141,16 @@ export class PartitionLane implements Lane {
   /** Whether completions still count. */
   get live(): boolean {
     return this.#live;
+  }
+
+  /** Whether a record of this size may go out now, as far as the partition is concerned: here only the whole source has a bound. */
+  admits(_bytes: number): boolean {
+    return true;
+  }
+
+  /** Whether nothing of the partition goes out before something of it comes back, whatever others do. */
+  get starved(): boolean {
+    return false;
   }
 
   /** Whether the offset need not be emitted: it was finished in an earlier epoch, or it has been seen already. */

@@ -11,8 +11,8 @@ import type { ResolvedSourceOptions } from './sourceOptions.js';
 export interface RangeGuardOptions {
   readonly member: Pick<Membership, 'watermarks' | 'lastKnownEnd' | 'incremental' | 'refetch'>;
   readonly lanes: () => readonly PartitionLane[];
-  /** Whether nothing is read because nothing may be emitted. */
-  readonly isStarved: () => boolean;
+  /** Whether nothing of the partition is read because nothing of it may be emitted. */
+  readonly isStarved: (lane: PartitionLane) => boolean;
   readonly onOutOfRange: ResolvedSourceOptions['onOutOfRange'];
   /** Records are gone, and were passed over. */
   readonly onGap: (gap: Gap) => void;
@@ -57,14 +57,16 @@ export class RangeGuard {
 
   /** A position is no longer in its log. */
   check(): void {
-    this.#examine(this.#options.lanes(), 'out of range');
+    // What was read of one that waits for its credit is still to be emitted: later a patrol finds it.
+    const lanes = this.#options.lanes().filter((lane) => !lane.starved);
+    this.#examine(lanes, 'out of range');
   }
 
   /** The partitions that have not moved since the last patrol, although they may, and there may be more to read. */
   #stuck(): PartitionLane[] {
     const { lanes, isStarved, member } = this.#options;
-    const starved = isStarved();
     return lanes().filter((lane) => {
+      const starved = isStarved(lane);
       const before = this.#tops.get(lane);
       this.#tops.set(lane, starved ? -1 : lane.top);
       if (starved || before !== lane.top || !lane.emitting) return false;

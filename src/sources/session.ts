@@ -1,4 +1,4 @@
-import type { Observable, SchedulerLike, Subscriber, Subscription } from 'rxjs';
+import type { Observable, SchedulerLike, Subscription } from 'rxjs';
 import {
   EMPTY,
   Observable as Rx,
@@ -33,11 +33,11 @@ import type { Client } from '../kafka.js';
 import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from '../offsets/store.js';
 import type { Gap, GroupTransaction, StaleState, TopicPartition } from '../position.js';
 import { bare, nameOf } from '../position.js';
-import type { KafkaRecord } from '../record.js';
 import { Checkpointer } from './checkpointer.js';
 import { Deadline } from './deadline.js';
+import type { Delivery } from './delivery.js';
 import { Demand } from './demand.js';
-import { PartitionLane } from './lane.js';
+import type { PartitionLane } from './lane.js';
 import { Lanes } from './lanes.js';
 import { LateCompletions } from './lateCompletions.js';
 import type { Membership, RebalanceListener } from './membership.js';
@@ -84,7 +84,7 @@ export class Session implements Client {
   readonly kind = 'source';
   readonly #options: SessionOptions;
   readonly #scheduler: SchedulerLike;
-  readonly #subscriber: Subscriber<KafkaRecord>;
+  readonly #delivery: Delivery;
   readonly #member: Membership;
   readonly #offsets: OffsetStore;
   readonly #mirror: Mirror;
@@ -108,9 +108,9 @@ export class Session implements Client {
   #hurried = false;
   readonly #closed$ = new ReplaySubject<never>(1);
 
-  constructor(options: SessionOptions, subscriber: Subscriber<KafkaRecord>) {
+  constructor(options: SessionOptions, delivery: Delivery) {
     this.#options = options;
-    this.#subscriber = subscriber;
+    this.#delivery = delivery;
     const { maxInFlight, maxInFlightBytes } = options.source;
     this.#demand = new Demand({
       maxRecords: maxInFlight,
@@ -174,7 +174,7 @@ export class Session implements Client {
     this.#rangeGuard = new RangeGuard({
       member: this.#member,
       lanes: () => this.#lanes.all(),
-      isStarved: () => this.#demand.starved,
+      isStarved: (lane) => this.#demand.starved || lane.starved,
       onOutOfRange: options.source.onOutOfRange,
       onGap: (gap) => {
         this.#report(gap);
@@ -193,26 +193,25 @@ export class Session implements Client {
       demand: this.#demand,
       checkpointer: this.#checkpointer,
       laneOf: (topic, partition) => this.#lanes.get(topic, partition),
-      emit: (record) => {
-        subscriber.next(record);
-      },
+      emit: delivery.next,
       onError: (error) => {
         this.#readFailed(error);
       },
       onStranger: (lane) => {
         this.#rebalances$.next(this.#startOver(lane));
       },
-      onStall: () => {
-        this.#fail(stalled(this.#lanes.all(), this.#demand, options.source));
+      onStall: (lane) => {
+        this.#fail(stalled(lane ?? this.#lanes.all(), this.#demand, options.source));
       },
       stallAfterMs: options.source.stallAfterMs,
       awaitsAnswer: () => this.#member.committing,
-      pause: () => {
-        this.#member.pause(this.#lanes.all());
+      pause: (partitions = this.#lanes.all()) => {
+        this.#member.pause(partitions);
       },
-      resume: () => {
-        this.#member.resume(this.#lanes.all());
+      resume: (partitions = this.#lanes.all()) => {
+        this.#member.resume(partitions);
       },
+      backlog: delivery.backlog,
       scheduler,
     });
   }
@@ -276,7 +275,7 @@ export class Session implements Client {
   close(): Promise<void> {
     this.hurry();
     try {
-      this.#subscriber.complete();
+      this.#delivery.complete();
     } catch (error) {
       // Of a finalizer below.
       this.#emitError(error);
@@ -302,7 +301,7 @@ export class Session implements Client {
   }
 
   #fail(error: unknown): void {
-    this.#subscriber.error(error);
+    this.#delivery.error(error);
   }
 
   #write(checkpoints: readonly Checkpoint[], apply: ApplyWrite | undefined): Observable<readonly Checkpoint[]> {
@@ -407,8 +406,8 @@ export class Session implements Client {
           from(this.#offsets.reset(group, [start])).pipe(ignoreElements()),
           this.#afterRead(),
           this.#do(() => {
-            this.#lanes.set(new PartitionLane({ ...start, maxOpen: source.maxInFlight }, this.#checkpointer));
             this.#member.refetch({ ...bare(lane), offset: start.frontier });
+            this.#open([start]);
           }),
         );
       }),
@@ -417,19 +416,22 @@ export class Session implements Client {
   }
 
   #begin(found: readonly Start[]): void {
-    const { group, source, emit } = this.#options;
+    const { group, emit } = this.#options;
     this.#member.assign(found.map(({ checkpoint: { topic, partition }, fetchFrom }) => ({ topic, partition, offset: fetchFrom })));
-    for (const { checkpoint } of found) {
-      const lane = new PartitionLane({ ...checkpoint, maxOpen: source.maxInFlight }, this.#checkpointer);
-      this.#lanes.set(lane);
-    }
-    // What is given while nothing is fetched is not fetched either.
-    if (this.#pump.paused) this.#member.pause(found.map(({ checkpoint }) => checkpoint));
+    this.#open(found.map(({ checkpoint }) => checkpoint));
     emit({
       type: 'assigned',
       group,
       partitions: found.map(({ checkpoint: { topic, partition, frontier } }) => ({ topic, partition, offset: frontier })),
     });
+  }
+
+  #open(checkpoints: readonly Checkpoint[]): void {
+    const { maxInFlight: maxOpen } = this.#options.source;
+    const lanes = checkpoints.map((checkpoint) => this.#delivery.laneFor({ ...checkpoint, maxOpen }, this.#checkpointer));
+    for (const lane of lanes) this.#lanes.set(lane);
+    this.#delivery.opened(lanes);
+    this.#pump.opened(lanes);
   }
 
   #revoke(partitions: readonly TopicPartition[]): Observable<never> {

@@ -7,6 +7,7 @@ import { checkOptions } from '../options.js';
 import type { KafkaRecord } from '../record.js';
 import { checkTopicName } from '../topicName.js';
 import { groupMember } from './consumer.js';
+import type { GroupSourceOptions } from './groupSource.js';
 import { groupSource } from './groupSource.js';
 import { toPosix } from './pattern.js';
 import type { SourceOptions } from './sourceOptions.js';
@@ -64,35 +65,46 @@ const OPTIONS = { ...SOURCE_OPTIONS, group: 'text', offsets: 'object', mirror: '
  * ```
  */
 export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegExp, options: FromTopicOptions): Observable<KafkaRecord> {
-  checkOptions('fromTopic', options, OPTIONS, ['group', 'offsets']);
-  const source = resolveSourceOptions('fromTopic', options);
-  const topics = checkTopics(topic);
+  return groupSource(membership('fromTopic', kafka, topic, options));
+}
+
+/** What a member of a consumer group is made of; `fetchBufferBytes` is how much of its buffer the client has. */
+export function membership(
+  where: string,
+  kafka: Kafka,
+  topic: string | readonly string[] | RegExp,
+  options: FromTopicOptions,
+  fetchBufferBytes = (bytes: number): number => bytes,
+): GroupSourceOptions {
+  checkOptions(where, options, OPTIONS, ['group', 'offsets']);
+  const source = resolveSourceOptions(where, options);
+  const topics = checkTopics(where, topic);
   const { group, offsets, mirror = true, onStateStale = () => undefined } = options;
-  return groupSource({
+  return {
     group,
     offsets: (member) => member.storeOf(offsets),
     mirror: mirror && offsets.forMember === undefined,
     onStateStale,
     source,
-    member: (listener) => groupMember(kafka, { group, topics, ...source }, listener),
+    member: (listener) => groupMember(kafka, { group, topics, ...source, fetchBufferBytes: fetchBufferBytes(source.fetchBufferBytes) }, listener),
     emit: (event) => {
       kafka.emit(event);
     },
     register: (session) => kafka.register(session),
-  });
+  };
 }
 
-function checkTopics(topic: string | readonly string[] | RegExp): readonly (string | RegExp)[] {
+function checkTopics(where: string, topic: string | readonly string[] | RegExp): readonly (string | RegExp)[] {
   const topics = typeof topic === 'string' || topic instanceof RegExp ? [topic] : topic;
   if (!Array.isArray(topics) || topics.length === 0)
-    throw new OptionError('fromTopic: the second argument is a topic, an array of topics, or a RegExp.');
+    throw new OptionError(`${where}: the second argument is a topic, an array of topics, or a RegExp.`);
   for (const name of topics as readonly unknown[]) {
     if (name instanceof RegExp && name.flags === '') {
       toPosix(name);
       continue;
     }
-    if (name instanceof RegExp) throw new OptionError(`fromTopic: a pattern of topics can have no flags, and ${name} has.`);
-    checkTopicName('fromTopic', name);
+    if (name instanceof RegExp) throw new OptionError(`${where}: a pattern of topics can have no flags, and ${name} has.`);
+    checkTopicName(where, name);
   }
   return topics;
 }
