@@ -12,8 +12,6 @@ export interface Backlog {
   readonly room: number;
   /** How much a read should bring at most. */
   readonly batchBytes: number;
-  /** Whether anybody waits for records. */
-  readonly wanted: boolean;
   /** Emits what it may of a batch that was read, and keeps the rest. */
   take(batch: Batch): void;
   /** Emits what it may of what it keeps; answers whether nothing is left. */
@@ -22,7 +20,8 @@ export interface Backlog {
   opened(lanes: readonly PartitionLane[]): void;
   /** Nothing has gone out for long. */
   drought(): void;
-  clear(): void;
+  /** Nothing goes out any more. */
+  close(): void;
 }
 
 /** What a backlog works with. */
@@ -52,7 +51,6 @@ interface Held {
 /** All partitions share one budget, and one queue: what finds no credit holds up what was read after it. */
 export class SharedBacklog implements Backlog {
   readonly batchBytes = BATCH_BYTES;
-  readonly wanted = true;
   readonly #options: BacklogOptions;
   #held: Held[] = [];
   #paused = false;
@@ -97,7 +95,7 @@ export class SharedBacklog implements Backlog {
     this.#options.pause();
   }
 
-  clear(): void {
+  close(): void {
     this.#held = [];
   }
 

@@ -144,11 +144,13 @@ export class PartitionLane implements Lane {
   }
 
   /** Whether a record of this size may go out now, as far as the partition is concerned: here only the whole source has a bound. */
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- One that has a share of its own does.
   admits(_bytes: number): boolean {
     return true;
   }
 
   /** Whether nothing of the partition goes out before something of it comes back, whatever others do. */
+  // eslint-disable-next-line @typescript-eslint/class-literal-property-style -- One that has a share of its own finds out.
   get starved(): boolean {
     return false;
   }

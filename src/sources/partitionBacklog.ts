@@ -1,10 +1,11 @@
 import type { SchedulerLike, Subscription } from 'rxjs';
-import { asyncScheduler, interval } from 'rxjs';
+import { asyncScheduler } from 'rxjs';
 import type { Backlog, BacklogOptions } from './backlog.js';
 import type { PartitionLane } from './lane.js';
 import type { Batch } from './reader.js';
 import { BATCH_BYTES } from './reader.js';
-import type { Share, StreamLane } from './streamLane.js';
+import type { Share } from './streamLane.js';
+import { StreamLane } from './streamLane.js';
 
 export interface PartitionBacklogOptions extends BacklogOptions {
   /** How many bytes all partitions together may hold that are read and not emitted. */
@@ -28,6 +29,7 @@ export class PartitionBacklog implements Backlog {
   #next: StreamLane | undefined;
   #share: Share;
   #heldBound = 0;
+  #closed = false;
   #patrol: Subscription | undefined;
   /** Where those that waited stood at the last patrol. */
   #tops = new Map<StreamLane, number>();
@@ -42,10 +44,13 @@ export class PartitionBacklog implements Backlog {
   }
 
   get room(): number {
-    if (this.#next !== undefined) return 0;
+    const { free } = this.#options.demand;
+    if (this.#isBlocked) return 0;
+    // What nobody takes is not fetched: such a read brings nothing but the group's questions, and may wait for them.
+    if (!this.#lanes.some((lane) => lane.wanted)) return free;
     let room = 0;
     for (const lane of this.#lanes) if (lane.held.isEmpty) room += lane.credit;
-    return Math.min(room, this.#options.demand.free);
+    return Math.min(room, free);
   }
 
   /** What is read may all have to be held, and so may what is read ahead. Where much is held, a partition is not to overshoot its bound by as much again. */
@@ -55,17 +60,13 @@ export class PartitionBacklog implements Backlog {
     return Math.min(BATCH_BYTES, Math.max(free / 4, this.#heldBound / 2));
   }
 
-  get wanted(): boolean {
-    return this.#lanes.some((lane) => lane.wanted);
-  }
-
   take(batch: Batch): void {
     const { emitter, laneOf } = this.#options;
     emitter.begin();
     for (let row = 0; row < batch.length; row += 1) {
       const lane = laneOf(batch.topic(row), batch.partition(row)) as StreamLane | undefined;
       if (lane?.emitting !== true) continue;
-      if (lane.held.isEmpty && this.#next === undefined && this.#emits(batch, row, lane)) continue;
+      if (lane.held.isEmpty && !this.#isBlocked && this.#emits(batch, row, lane)) continue;
       if (lane.held.isEmpty) this.#waiting.push(lane);
       lane.held.add(batch, row);
     }
@@ -87,13 +88,12 @@ export class PartitionBacklog implements Backlog {
   }
 
   opened(lanes: readonly PartitionLane[]): void {
-    this.#lanes.push(...(lanes as readonly StreamLane[]).filter((lane) => lane.live));
+    const live = lanes.filter((lane) => lane instanceof StreamLane).filter((lane) => lane.live);
+    this.#lanes.push(...live);
     this.changed();
     // Nobody has subscribed to these yet.
-    this.#pause((lanes as readonly StreamLane[]).filter((lane) => !lane.wanted));
-    this.#patrol ??= interval(this.#options.stallAfterMs, this.#options.scheduler ?? asyncScheduler).subscribe(() => {
-      this.#examine();
-    });
+    this.#pause(live.filter((lane) => !lane.wanted));
+    if (this.#patrol === undefined) this.#patrolLater();
   }
 
   /** A partition has got or lost its subscriber, or was taken away. */
@@ -113,7 +113,8 @@ export class PartitionBacklog implements Backlog {
     this.#pause(this.#waiting);
   }
 
-  clear(): void {
+  close(): void {
+    this.#closed = true;
     this.#patrol?.unsubscribe();
     for (const lane of this.#lanes) lane.held.clear();
     this.#waiting = [];
@@ -123,6 +124,10 @@ export class PartitionBacklog implements Backlog {
   #shareOf(sharers: number): Share {
     const { maxRecords, maxBytes } = this.#options.demand;
     return { records: Math.max(1, Math.floor(maxRecords / sharers)), bytes: maxBytes / sharers };
+  }
+
+  get #isBlocked(): boolean {
+    return this.#next !== undefined;
   }
 
   #emits(batch: Batch, row: number, lane: StreamLane): boolean {
@@ -138,7 +143,7 @@ export class PartitionBacklog implements Backlog {
     const waiting = next === undefined ? this.#waiting : [next, ...this.#waiting.filter((lane) => lane !== next)];
     for (const lane of waiting) {
       lane.held.offer((batch, row) => !lane.emitting || this.#emits(batch, row, lane));
-      if (this.#next !== undefined) break;
+      if (this.#isBlocked) break;
     }
     this.#waiting = this.#waiting.filter((lane) => !lane.held.isEmpty);
   }
@@ -157,6 +162,15 @@ export class PartitionBacklog implements Backlog {
   #resume(lanes: readonly StreamLane[]): void {
     for (const lane of lanes) lane.paused = false;
     if (lanes.length > 0) this.#options.resume(lanes);
+  }
+
+  #patrolLater(): void {
+    const { stallAfterMs, scheduler = asyncScheduler } = this.#options;
+    if (this.#closed) return;
+    this.#patrol = scheduler.schedule(() => {
+      this.#examine();
+      this.#patrolLater();
+    }, stallAfterMs);
   }
 
   /** That others go on must not hide that a partition never will. */

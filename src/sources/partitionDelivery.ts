@@ -28,7 +28,8 @@ export class PartitionDelivery implements Delivery {
   }
 
   readonly next = (record: KafkaRecord): void => {
-    (record[LANE] as StreamLane).next(record);
+    const lane = record[LANE];
+    if (lane instanceof StreamLane) lane.next(record);
   };
 
   readonly error = (error: unknown): void => {
@@ -53,8 +54,9 @@ export class PartitionDelivery implements Delivery {
   };
 
   readonly opened = (lanes: readonly PartitionLane[]): void => {
-    for (const lane of lanes as readonly StreamLane[]) this.#lanes.add(lane);
-    for (const lane of lanes as readonly StreamLane[]) this.#subscriber.next(lane.records$);
+    const streams = lanes.filter((lane) => lane instanceof StreamLane);
+    for (const lane of streams) this.#lanes.add(lane);
+    for (const lane of streams) this.#subscriber.next(lane.records$);
   };
 
   readonly backlog = (options: BacklogOptions): Backlog => {

@@ -109,14 +109,14 @@ export class Pump {
   /** Emits no more, and only sips: for a source that has ended but still owns its partitions until the work in flight is done. */
   drain(): void {
     this.#draining = true;
-    this.#backlog.clear();
+    this.#backlog.close();
     this.poke();
   }
 
   /** Reads no more. A read in flight still comes back, to nobody. */
   stop(): void {
     this.#stopped = true;
-    this.#backlog.clear();
+    this.#backlog.close();
     this.#cancelTimers();
   }
 
@@ -137,7 +137,7 @@ export class Pump {
   #checkStall(waitedMs: number): void {
     const { demand, checkpointer, stallAfterMs, onStall } = this.#options;
     // What is finished waits for its write, and a write that fails says so itself.
-    const dry = this.#given === demand.given && demand.open > 0 && this.#backlog.wanted;
+    const dry = this.#given === demand.given && demand.open > 0;
     this.#dryMs = dry && !checkpointer.shut ? this.#dryMs + waitedMs : 0;
     this.#given = demand.given;
     if (dry) checkpointer.letGo();

@@ -86,7 +86,8 @@ export function membership(
     mirror: mirror && offsets.forMember === undefined,
     onStateStale,
     source,
-    member: (listener) => groupMember(kafka, { group, topics, ...source, fetchBufferBytes: fetchBufferBytes(source.fetchBufferBytes) }, listener),
+    member: (listener) =>
+      groupMember(kafka, { group, topics, ...source, fetchBufferBytes: fetchBufferBytes(source.fetchBufferBytes) }, listener),
     emit: (event) => {
       kafka.emit(event);
     },

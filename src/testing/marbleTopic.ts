@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs';
+import type { GroupedObservable, Observable, Subscriber } from 'rxjs';
 import { EMPTY, ReplaySubject, defer, distinctUntilChanged, finalize, map, tap } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { OptionError } from '../errors.js';
@@ -6,11 +6,14 @@ import type { KafkaEvent } from '../events.js';
 import type { OffsetStore } from '../offsets/store.js';
 import type { OptionKind } from '../options.js';
 import { checkOptions } from '../options.js';
-import type { Lane } from '../position.js';
-import { LANE } from '../position.js';
+import type { Lane, TopicPartition } from '../position.js';
 import type { KafkaRecord, ProducerHeaders, ProducerRecord } from '../record.js';
-import { groupSource } from '../sources/groupSource.js';
-import { PartitionLane } from '../sources/lane.js';
+import type { Delivery } from '../sources/delivery.js';
+import { inOneStream } from '../sources/delivery.js';
+import { groupSourceOf } from '../sources/groupSource.js';
+import type { PartitionLane } from '../sources/lane.js';
+import { PartitionDelivery } from '../sources/partitionDelivery.js';
+import type { SessionOptions } from '../sources/session.js';
 import type { SourceOptions } from '../sources/sourceOptions.js';
 import { SOURCE_OPTIONS, resolveSourceOptions } from '../sources/sourceOptions.js';
 import { Coordinator } from './coordinator.js';
@@ -52,6 +55,8 @@ export interface MarbleTopicOptions extends SourceMarbles {
 export interface MarbleTopic {
   /** Its records, as `fromTopic` gives them: cold, bounded, from where the store says. It has one subscription at a time. */
   readonly records$: Observable<KafkaRecord>;
+  /** The same by partition, as `fromTopicByPartition` gives them, in place of `records$`. */
+  readonly partitions$: Observable<GroupedObservable<TopicPartition, KafkaRecord>>;
   /** The letters of records, as they become finished on disk. */
   readonly onDisk$: Observable<string>;
   /** How many records are emitted and not finished, as text: when it is subscribed to, and at the end of each moment in which it has changed. */
@@ -117,11 +122,25 @@ export function marbleTopic(world: MarbleWorld, records: string | readonly strin
 
   const join = (member: FakeMember): void => {
     if (group.member?.closed === false) {
-      throw new OptionError('topic: its `records$` has a subscription already, and has one at a time: share() it, or make another topic.');
+      throw new OptionError('topic: its source has a subscription already, and has one at a time: share() it, or make another topic.');
     }
     group.join(member);
   };
-  function open(process: Process): Observable<KafkaRecord> {
+  /** Knows each lane, and how diagrams call its records. */
+  function noted(delivery: Delivery): Delivery {
+    const { laneFor } = delivery;
+    return Object.assign(delivery, {
+      laneFor: (...lane: Parameters<Delivery['laneFor']>) => {
+        const made = laneFor(...lane);
+        for (const one of lanes) if (!one.live) lanes.delete(one);
+        lanes.add(made);
+        const { partition } = made;
+        world.letters.set(made, (offset) => named.find((one) => one.partition === partition && one.offset === offset)?.letter ?? '?');
+        return made;
+      },
+    });
+  }
+  function open<T>(process: Process, delivery: (subscriber: Subscriber<T>, options: SessionOptions) => Delivery): Observable<T> {
     const offsets = disk.openedBy(process);
     process.killed$
       .pipe(
@@ -131,7 +150,7 @@ export function marbleTopic(world: MarbleWorld, records: string | readonly strin
         }),
       )
       .subscribe();
-    return groupSource({
+    return groupSourceOf((subscriber: Subscriber<T>, options) => noted(delivery(subscriber, options)), {
       group: GROUP,
       offsets: () => offsets,
       mirror: true,
@@ -149,25 +168,24 @@ export function marbleTopic(world: MarbleWorld, records: string | readonly strin
       register: () => () => undefined,
       scheduler: process,
     }).pipe(
-      tap(({ partition, [LANE]: lane }) => {
-        if (!(lane instanceof PartitionLane) || lanes.has(lane)) return;
-        for (const one of lanes) if (!one.live) lanes.delete(one);
-        lanes.add(lane);
-        world.letters.set(lane, (offset) => named.find((one) => one.partition === partition && one.offset === offset)?.letter ?? '?');
-      }),
       finalize(() => {
         // Leaving waits for the read in flight.
         group.member?.endWait();
       }),
     );
   }
-  let opened: { readonly process: Process; readonly records$: Observable<KafkaRecord> } | undefined;
-  return {
-    records$: defer(() => {
+  /** Of each process its own. */
+  function inProcess<T>(delivery: (subscriber: Subscriber<T>, options: SessionOptions) => Delivery): Observable<T> {
+    let opened: { readonly process: Process; readonly source$: Observable<T> } | undefined;
+    return defer(() => {
       const { process } = world.machine;
-      if (opened?.process !== process) opened = { process, records$: open(process) };
-      return opened.records$;
-    }),
+      if (opened?.process !== process) opened = { process, source$: open(process, delivery) };
+      return opened.source$;
+    });
+  }
+  return {
+    records$: inProcess(inOneStream),
+    partitions$: inProcess((subscriber, options) => new PartitionDelivery(subscriber, options)),
     onDisk$: disk.remembered$,
     open$: world.frameEnds$.pipe(
       map(() => String([...lanes].reduce((sum, lane) => sum + (lane.live ? lane.records : 0), 0))),

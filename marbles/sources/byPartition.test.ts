@@ -1,0 +1,339 @@
+import type { GroupedObservable, Observable, OperatorFunction } from 'rxjs';
+import {
+  EMPTY,
+  NEVER,
+  bufferCount,
+  catchError,
+  concat,
+  concatMap,
+  delay,
+  endWith,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  of,
+  pipe,
+  share,
+  take,
+  takeUntil,
+  tap,
+  timer,
+} from 'rxjs';
+import { describe, expect, it } from 'vitest';
+import { AlreadySubscribedError, KafkaRxError } from '../../src/errors.js';
+import type { KafkaEvent } from '../../src/events.js';
+import { batch } from '../../src/operators/batch.js';
+import { commit } from '../../src/operators/commit.js';
+import { release } from '../../src/operators/release.js';
+import type { TopicPartition } from '../../src/position.js';
+import type { KafkaRecord } from '../../src/record.js';
+import type { TopicMarbles } from '../../src/testing/index.js';
+import { topicMarbles } from '../../src/testing/index.js';
+
+type Partition = GroupedObservable<TopicPartition, KafkaRecord>;
+
+/** A test in virtual time. */
+function inMarbles(test: (marbles: TopicMarbles) => void): () => void {
+  return () => {
+    topicMarbles(test, {
+      assertDeepEqual: (actual, expected) => {
+        expect(actual).toEqual(expected);
+      },
+    });
+  };
+}
+
+/** Each partition goes through its own pipeline, and its end is a dot. */
+const each = <T>(...pipelines: readonly OperatorFunction<KafkaRecord, T>[]): OperatorFunction<Partition, T | string> =>
+  mergeMap((records$) => records$.pipe(pipelines[records$.key.partition] ?? ignoreElements(), endWith('.')));
+
+/** Work that never ends. */
+const stuck = (): OperatorFunction<KafkaRecord, KafkaRecord> => mergeMap(() => NEVER);
+/** Nothing of the partition is shown. */
+const quietly = (): OperatorFunction<KafkaRecord, never> => pipe(release(), ignoreElements());
+
+function revoked(events$: Observable<KafkaEvent>): Observable<string> {
+  return events$.pipe(mergeMap((event) => (event.type === 'revoked' ? of(String(event.unfinished)) : [])));
+}
+
+describe('fromTopicByPartition', () => {
+  it(
+    'gives each partition that is assigned an Observable, and a new one when it comes back',
+    inMarbles(({ topic, expectRecords }) => {
+      const orders = topic(['ab-c---d--', 'x--y------'], { assigned: ['^---!--^', '^-------'] });
+      const partitions = '(01)---0';
+      expectRecords(orders.partitions$.pipe(map(({ key }) => `${key.partition}`))).toBe(partitions);
+    }),
+  );
+
+  it(
+    'has each partition complete when it is taken away, and go on where it was when it comes back',
+    inMarbles(({ topic, expectRecords, expectObservable }) => {
+      const records = [' ab-c---d--', 'x--y------'];
+      const assigned = ['^---!--^---', '^---------'];
+      const first = '    ab-c.--d';
+
+      const orders = topic(records, { assigned });
+      expectRecords(orders.partitions$.pipe(each(commit(), quietly()))).toBe(first);
+      expectObservable(orders.onDisk$).toBe(first.replace('.', '-'));
+    }),
+  );
+
+  it(
+    'lets what is in flight flow out and commits it before a partition is given up',
+    inMarbles(({ topic, expectRecords, expectObservable }) => {
+      const records = ' ab-----c';
+      const assigned = '^-!-----^';
+      const result = '  ---a(b.)---c';
+      const given = '   ----0';
+
+      const orders = topic(records, { assigned });
+      expectRecords(orders.partitions$.pipe(each(pipe(delay(3), commit())))).toBe(result);
+      expectObservable(revoked(orders.events$)).toBe(given);
+    }),
+  );
+
+  it(
+    'has operators that collect give what they have when their partition is taken away: it is commit(), and does not come again',
+    inMarbles(({ topic, expectRecords, expectObservable }) => {
+      const records = '  abc----d';
+      const assigned = ' ^---!--^';
+      const result = '   ----(x.)';
+      const given = '    ----0';
+
+      const orders = topic(records, { assigned });
+      expectRecords(orders.partitions$.pipe(each(pipe(bufferCount(10), commit())))).toBe(result, { x: 'abc' });
+      expectObservable(revoked(orders.events$)).toBe(given);
+    }),
+  );
+
+  it(
+    'drains each of several partitions that are taken away together, also when the commit() of one has gone before that of another has come',
+    inMarbles(({ topic, expectRecords, expectObservable }) => {
+      const assigned = '^-!';
+      const result = '  a-.--(x.)';
+      const given = '   -----0';
+
+      const orders = topic(['a', 'x'], { assigned });
+      expectRecords(orders.partitions$.pipe(each(commit(), pipe(delay(5), commit())))).toBe(result);
+      expectObservable(revoked(orders.events$)).toBe(given);
+    }),
+  );
+
+  it(
+    'commits as well below all partitions',
+    inMarbles(({ topic, expectRecords, expectObservable }) => {
+      const records = [' ab---c', '-x-----y'];
+      const assigned = ['^-!--^-', '^-------'];
+      const result = '  --a(bx)c-y';
+      const given = '   ---0';
+
+      const orders = topic(records, { assigned });
+      expectRecords(
+        orders.partitions$.pipe(
+          mergeMap((records$) => records$.pipe(delay(2))),
+          commit(),
+        ),
+      ).toBe(result);
+      expectObservable(revoked(orders.events$)).toBe(given);
+    }),
+  );
+
+  it(
+    'errors its partitions, and then itself, when the stream errors',
+    inMarbles(({ topic, hot, expectRecords }) => {
+      const errors$ = hot('---e', { e: -1 });
+      const result = '    a--(01o|)';
+
+      const orders = topic(['a', ''], { errors: errors$ });
+      const pipeline = (n: number): OperatorFunction<KafkaRecord, unknown> =>
+        pipe(
+          commit(),
+          catchError(() => of(`${n}`)),
+        );
+      expectRecords(
+        orders.partitions$.pipe(
+          mergeMap((records$) => records$.pipe(pipeline(records$.key.partition))),
+          catchError((error: unknown) => of(error instanceof KafkaRxError ? 'o' : '?')),
+        ),
+      ).toBe(result);
+    }),
+  );
+
+  it(
+    'ends gracefully with takeUntil above: its partitions complete, and what is in flight is committed',
+    inMarbles(({ topic, cold, expectRecords, expectObservable }) => {
+      const stop$ = cold('--s');
+      const result = '    ---a(b.x.|)';
+      const onDisk = '    ---a(bx)';
+
+      const orders = topic(['ab-d', '-x-y']);
+      expectRecords(orders.partitions$.pipe(takeUntil(stop$), each(pipe(delay(3), commit()), pipe(delay(3), commit())))).toBe(result);
+      expectObservable(orders.onDisk$).toBe(onDisk);
+    }),
+  );
+
+  it(
+    'stops at once when it is unsubscribed from: no operator gets to hear of an end',
+    inMarbles(({ topic, expectRecords, flush }) => {
+      const heard: unknown[] = [];
+      const orders = topic('ab');
+      const all$ = orders.partitions$.pipe(
+        mergeMap((records$) =>
+          records$.pipe(
+            bufferCount(10),
+            tap((all) => heard.push(all)),
+            commit(),
+          ),
+        ),
+      );
+      expectRecords(all$, '^--!').toBe('');
+      flush();
+      expect(heard).toEqual([]);
+    }),
+  );
+
+  it(
+    'goes on with the others when one is stuck(), which has its share of the credits and no more',
+    inMarbles(({ topic, expectRecords, expectObservable }) => {
+      const records = ['abcdefgh', 'stuvwxyz'];
+      const result = '  stuvwxyz';
+      const open = '    123-----';
+
+      const orders = topic(records, { maxInFlight: 6, stallAfterMs: Infinity });
+      expectRecords(orders.partitions$.pipe(each(stuck(), commit()))).toBe(result);
+      expectObservable(orders.open$).toBe(open);
+    }),
+  );
+
+  it(
+    'gives a partition that is out of its share its credits back as they are finished, whatever the disk does and whatever others have left',
+    inMarbles(({ topic, cold, expectRecords }) => {
+      const writes$ = cold('50ms |');
+      const result = '    -----a-----b-----c';
+
+      const orders = topic(['abc', ''], { maxInFlight: 2, writes: writes$ });
+      expectRecords(orders.partitions$.pipe(each(pipe(delay(5), commit()), commit()))).toBe(result);
+    }),
+  );
+
+  it(
+    'shares anew when partitions come and go',
+    inMarbles(({ topic, expectRecords, expectObservable }) => {
+      const records = [' abcdefgh', '---------'];
+      const assigned = ['^--------', '^----!---'];
+      const open = '    12---4';
+
+      const orders = topic(records, { assigned, maxInFlight: 4, stallAfterMs: Infinity });
+      expectRecords(orders.partitions$.pipe(each(stuck(), stuck()))).toBe('-----.');
+      expectObservable(orders.open$).toBe(open);
+    }),
+  );
+
+  it(
+    'reads nothing of a partition before it is subscribed to, and then all',
+    inMarbles(({ topic, cold, expectRecords, expectObservable }) => {
+      const records = ['ab-c----', '---x----'];
+      const late$ = cold<never>('-----|');
+      const result = '  ---x--(abc)';
+
+      const orders = topic(records);
+      const whole$ = orders.partitions$.pipe(
+        mergeMap((records$) => concat(records$.key.partition === 0 ? late$ : EMPTY, records$.pipe(commit()))),
+      );
+      expectRecords(whole$).toBe(result);
+      expectObservable(orders.onDisk$).toBe(result);
+    }),
+  );
+
+  it(
+    'reads no more of a partition that is unsubscribed from: what it has got is finished, the rest comes again with the next assignment',
+    inMarbles(({ topic, expectRecords, expectObservable }) => {
+      const records = [' abcd----', '--x-----y'];
+      const assigned = ['^----!-^-', '^--------'];
+      const result = '  --xa(b.)y-(cd.)';
+      const onDisk = '  --xab---y-(cd)';
+
+      const orders = topic(records, { assigned });
+      expectRecords(orders.partitions$.pipe(each(pipe(take(2), delay(3), commit()), commit()))).toBe(result);
+      expectObservable(orders.onDisk$).toBe(onDisk);
+    }),
+  );
+
+  it(
+    'gives up a partition that nobody takes',
+    inMarbles(({ topic, expectObservable, expectRecords }) => {
+      const orders = topic('ab', { assigned: '^-!' });
+      expectRecords(orders.partitions$.pipe(ignoreElements())).toBe('');
+      expectObservable(revoked(orders.events$)).toBe('--0');
+    }),
+  );
+
+  it(
+    'has one subscriber for each partition; to share it is up to the user',
+    inMarbles(({ topic, expectRecords }) => {
+      function codes(records$: Observable<KafkaRecord>): Observable<unknown> {
+        return records$.pipe(
+          commit(),
+          catchError((error: unknown) => of(error instanceof AlreadySubscribedError ? error.partition.partition : error)),
+        );
+      }
+      const twice = topic('a');
+      expectRecords(twice.partitions$.pipe(mergeMap((records$) => merge(codes(records$), codes(records$))))).toBe('(0a)', { 0: 0 });
+      const again = topic('b', { assigned: '^-!' });
+      expectRecords(
+        again.partitions$.pipe(
+          mergeMap((records$) =>
+            merge(
+              records$.pipe(take(1), commit()),
+              timer(1).pipe(mergeMap(() => codes(records$))),
+              timer(9).pipe(mergeMap(() => codes(records$))),
+            ),
+          ),
+        ),
+      ).toBe('b0-------0', { 0: 0 });
+      const shared = topic('c');
+      expectRecords(
+        shared.partitions$.pipe(
+          mergeMap((records$) => {
+            const shared$ = records$.pipe(share());
+            return merge(codes(shared$), codes(shared$));
+          }),
+        ),
+      ).toBe('(cc)');
+    }),
+  );
+
+  it(
+    'completes an Observable that is subscribed to after its partition was taken away',
+    inMarbles(({ topic, expectRecords }) => {
+      const orders = topic('ab', { assigned: '^-!' });
+      expectRecords(orders.partitions$.pipe(mergeMap((records$) => timer(5).pipe(concatMap(() => records$.pipe(endWith('.'))))))).toBe(
+        '-----.',
+      );
+    }),
+  );
+
+  it(
+    'has batch() give what it has when its partition is out of credit, though the source is not',
+    inMarbles(({ topic, expectRecords }) => {
+      const orders = topic(['abcd', '----'], { maxInFlight: 4 });
+      expectRecords(orders.partitions$.pipe(each(pipe(batch({ maxRecords: 100, maxMs: Infinity }), commit())))).toBe('-x-y', {
+        x: 'ab',
+        y: 'cd',
+      });
+    }),
+  );
+
+  it(
+    'says that a partition stands still, also while others go on',
+    inMarbles(({ topic, expectRecords }) => {
+      const records = ['abc', 'x 60ms y 60ms z'];
+      const result = '  x 60ms y 60ms z 77ms #';
+
+      const orders = topic(records, { maxInFlight: 2, stallAfterMs: 100 });
+      expectRecords(orders.partitions$.pipe(each(stuck(), commit()))).toBe(result, {}, 'STALLED');
+    }),
+  );
+});
