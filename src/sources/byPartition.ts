@@ -3,7 +3,7 @@ import type { Kafka } from '../kafka.js';
 import type { TopicPartition } from '../position.js';
 import type { KafkaRecord } from '../record.js';
 import { groupSourceOf } from './groupSource.js';
-import { PartitionDelivery, heldBytes } from './partitionDelivery.js';
+import { PartitionDelivery, fetchingByPartition } from './partitionDelivery.js';
 import type { FromTopicOptions } from './topic.js';
 import { membership } from './topic.js';
 
@@ -51,6 +51,6 @@ export function fromTopicByPartition(
   topic: string | readonly string[] | RegExp,
   options: FromTopicOptions,
 ): Observable<GroupedObservable<TopicPartition, KafkaRecord>> {
-  const member = membership('fromTopicByPartition', kafka, topic, options, (bytes) => bytes - heldBytes(bytes));
+  const member = membership('fromTopicByPartition', kafka, topic, options, fetchingByPartition);
   return groupSourceOf((subscriber, session) => new PartitionDelivery(subscriber, session), member);
 }

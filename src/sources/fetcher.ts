@@ -30,6 +30,8 @@ export interface FetcherOptions {
   readonly group: string;
   readonly readCommitted: boolean;
   readonly fetchBufferBytes: number;
+  /** How much a broker sends of one partition at a time: how far those of one stand in a row. Default: the client's. */
+  readonly partitionFetchBytes?: number;
   readonly properties: Properties;
   readonly topicProperties: Properties;
 }
@@ -214,6 +216,7 @@ function createConsumer(kafka: Kafka, options: FetcherOptions, own: Readonly<Rec
     'queued.max.messages.kbytes': Math.max(1, Math.ceil(options.fetchBufferBytes / 1_000)),
     // One response must not be larger than the buffer; the client insists on room for a message.
     'fetch.max.bytes': Math.max(options.fetchBufferBytes, Number(chosen['message.max.bytes'] ?? 1_000_000)),
+    ...(options.partitionFetchBytes === undefined ? {} : { 'fetch.message.max.bytes': options.partitionFetchBytes }),
     ...chosen,
     'isolation.level': isolationLevel(kafka, options),
     'group.id': options.group,

@@ -5,6 +5,7 @@ import { LANE } from '../position.js';
 import type { KafkaRecord } from '../record.js';
 import type { Backlog, BacklogOptions } from './backlog.js';
 import type { Delivery } from './delivery.js';
+import type { FetcherOptions } from './fetcher.js';
 import type { LaneOwner, LaneStart, PartitionLane } from './lane.js';
 import { PartitionBacklog } from './partitionBacklog.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
@@ -74,7 +75,12 @@ export class PartitionDelivery implements Delivery {
   }
 }
 
-/** The buffer is for what was fetched: half of it for what the client has, half for what has been taken from the client and waits here. */
-export function heldBytes(fetchBufferBytes: number): number {
+/** Of the buffer for what was fetched, how much is for what has been taken from the client and waits here. */
+function heldBytes(fetchBufferBytes: number): number {
   return Math.floor(fetchBufferBytes / 2);
+}
+
+/** The client has the rest. What it has of one partition stands in a row, and all of it may have to be read past, to get at others: little at a time. */
+export function fetchingByPartition(fetchBufferBytes: number): Pick<FetcherOptions, 'fetchBufferBytes' | 'partitionFetchBytes'> {
+  return { fetchBufferBytes: fetchBufferBytes - heldBytes(fetchBufferBytes), partitionFetchBytes: Math.ceil(fetchBufferBytes / 64) };
 }

@@ -7,6 +7,7 @@ import { checkOptions } from '../options.js';
 import type { KafkaRecord } from '../record.js';
 import { checkTopicName } from '../topicName.js';
 import { groupMember } from './consumer.js';
+import type { FetcherOptions } from './fetcher.js';
 import type { GroupSourceOptions } from './groupSource.js';
 import { groupSource } from './groupSource.js';
 import { toPosix } from './pattern.js';
@@ -68,13 +69,13 @@ export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegE
   return groupSource(membership('fromTopic', kafka, topic, options));
 }
 
-/** What a member of a consumer group is made of; `fetchBufferBytes` is how much of its buffer the client has. */
+/** What the member of a consumer group is made of. */
 export function membership(
   where: string,
   kafka: Kafka,
   topic: string | readonly string[] | RegExp,
   options: FromTopicOptions,
-  fetchBufferBytes = (bytes: number): number => bytes,
+  fetching: (fetchBufferBytes: number) => Partial<FetcherOptions> = (fetchBufferBytes) => ({ fetchBufferBytes }),
 ): GroupSourceOptions {
   checkOptions(where, options, OPTIONS, ['group', 'offsets']);
   const source = resolveSourceOptions(where, options);
@@ -86,8 +87,7 @@ export function membership(
     mirror: mirror && offsets.forMember === undefined,
     onStateStale,
     source,
-    member: (listener) =>
-      groupMember(kafka, { group, topics, ...source, fetchBufferBytes: fetchBufferBytes(source.fetchBufferBytes) }, listener),
+    member: (listener) => groupMember(kafka, { group, topics, ...source, ...fetching(source.fetchBufferBytes) }, listener),
     emit: (event) => {
       kafka.emit(event);
     },
