@@ -10,7 +10,7 @@ import { membership } from './topic.js';
 /**
  * The records of one or more topics, as a member of a consumer group, in an Observable of its own for each partition that is assigned.
  *
- * Cold, at least once, bounded and in order as `fromTopic` is; but each partition that is subscribed to has an equal share of `maxInFlight` and
+ * Cold, at least once, bounded and in order as `fromTopic` is; but each partition that is assigned has an equal share of `maxInFlight` and
  * `maxInFlightBytes` (one record at least, as far as there are enough), so a slow one holds up no other. `fetchBufferBytes` bounds what is fetched
  * and waits, in the client and here. With a single budget, whichever partition needs it, `fromTopic` makes more of few credits.
  *

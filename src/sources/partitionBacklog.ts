@@ -15,7 +15,7 @@ export interface PartitionBacklogOptions extends BacklogOptions {
 }
 
 /**
- * Each partition that somebody takes has an equal share of the credits, and a queue of its own: what finds no credit holds up nobody else.
+ * Each partition has an equal share of the credits, and a queue of its own: what finds no credit holds up nobody else.
  *
  * What stands behind a slow partition in the client's one queue has to be read past it, so its records are held, up to a bound: then the partition is
  * paused, which throws away what the client has fetched of it, until half of them has gone out.
@@ -103,7 +103,8 @@ export class PartitionBacklog implements Backlog {
     // A pause is the client's, and would outlive the lane.
     this.#resume(ended.filter((lane) => lane.paused));
     this.#pause(this.#lanes.filter((lane) => lane.left));
-    const sharers = this.#lanes.filter((lane) => lane.wanted || lane.records > 0).length;
+    // Who has not been subscribed to yet keeps his share: what others have out by then would not come back for it.
+    const sharers = this.#lanes.filter((lane) => lane.emitting || lane.records > 0).length;
     this.#share = this.#shareOf(Math.max(1, sharers));
     this.#heldBound = this.#options.maxHeldBytes / (2 * Math.max(1, this.#lanes.length));
     this.#options.pokeSoon();
