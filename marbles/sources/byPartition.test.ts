@@ -2,6 +2,7 @@ import type { GroupedObservable, Observable, OperatorFunction } from 'rxjs';
 import {
   EMPTY,
   NEVER,
+  asyncScheduler,
   bufferCount,
   catchError,
   concat,
@@ -23,13 +24,20 @@ import {
 import { describe, expect, it } from 'vitest';
 import { AlreadySubscribedError, KafkaRxError } from '../../src/errors.js';
 import type { KafkaEvent } from '../../src/events.js';
+import { memoryOffsets } from '../../src/offsets/memory.js';
 import { batch } from '../../src/operators/batch.js';
 import { commit } from '../../src/operators/commit.js';
 import { release } from '../../src/operators/release.js';
 import type { TopicPartition } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
+import { groupSourceOf } from '../../src/sources/groupSource.js';
+import { PartitionDelivery } from '../../src/sources/partitionDelivery.js';
+import { resolveSourceOptions } from '../../src/sources/sourceOptions.js';
 import type { TopicMarbles } from '../../src/testing/index.js';
 import { topicMarbles } from '../../src/testing/index.js';
+import { FakeMember } from '../../src/testing/member.js';
+import { TopicLog } from '../../src/testing/topicLog.js';
+import { at, inVirtualTime } from '../support/virtualTime.js';
 
 type Partition = GroupedObservable<TopicPartition, KafkaRecord>;
 
@@ -95,7 +103,7 @@ describe('fromTopicByPartition', () => {
   );
 
   it(
-    'has operators that collect give what they have when their partition is taken away: it is commit(), and does not come again',
+    'has operators that collect give what they have when their partition is taken away: it is committed, and does not come again',
     inMarbles(({ topic, expectRecords, expectObservable }) => {
       const records = '  abc----d';
       const assigned = ' ^---!--^';
@@ -195,7 +203,7 @@ describe('fromTopicByPartition', () => {
   );
 
   it(
-    'goes on with the others when one is stuck(), which has its share of the credits and no more',
+    'goes on with the others when one is stuck, which has its share of the credits and no more',
     inMarbles(({ topic, expectRecords, expectObservable }) => {
       const records = ['abcdefgh', 'stuvwxyz'];
       const result = '  stuvwxyz';
@@ -337,3 +345,80 @@ describe('fromTopicByPartition', () => {
     }),
   );
 });
+
+describe('what is fetched by partition', () => {
+  const EACH = 2_000;
+
+  it('is bounded for one that is stuck, and nothing for one that nobody takes, or takes any more', () => {
+    inVirtualTime(({ flush }) => {
+      let member: FakeMember | undefined;
+      const fast: number[] = [];
+      const subscription = groupSourceOf<Partition>((subscriber, options) => new PartitionDelivery(subscriber, options), {
+        group: 'billing',
+        offsets: () => memoryOffsets(),
+        mirror: false,
+        onStateStale: () => undefined,
+        // A record weighs 10 bytes: a partition has 10 of them out, and of all partitions 50 are held.
+        source: resolveSourceOptions('fromTopicByPartition', { maxInFlight: 40, fetchBufferBytes: 1_000 }),
+        member: (listener) => {
+          const joined = (member = new FakeMember(new TopicLog('orders', [EACH, EACH, EACH, EACH]), listener));
+          at(1, () => {
+            joined.give(0, 1, 2, 3);
+          });
+          return joined;
+        },
+        emit: () => undefined,
+        register: () => () => undefined,
+        scheduler: asyncScheduler,
+      })
+        .pipe(
+          mergeMap((records$): Observable<unknown> => {
+            const work = [
+              pipe(stuck()),
+              pipe(
+                tap(({ offset }: KafkaRecord) => fast.push(offset)),
+                commit(),
+              ),
+              undefined,
+              pipe(take(5), commit()),
+            ];
+            return work[records$.key.partition]?.(records$) ?? NEVER;
+          }),
+        )
+        .subscribe({ error: fail });
+      at(60_000, () => {
+        const read = [0, 1, 2, 3].map((partition) => member?.position(partition) ?? -1);
+        expect(fast).toHaveLength(EACH);
+        // Its share, its part of what may be held, and the last two reads.
+        expect(read[0]).toBeGreaterThan(10);
+        expect(read[0]).toBeLessThan(100);
+        expect(read[2]).toBe(0);
+        expect(read[3]).toBeLessThan(100);
+        expect([...(member?.paused ?? [])].sort()).toEqual([0, 2, 3]);
+        subscription.unsubscribe();
+      });
+      flush();
+    })();
+  });
+
+  it(
+    'has a record that needs more room than the others leave go out in its turn: nobody overtakes it',
+    inMarbles(({ topic, expectRecords }) => {
+      const records = ['abcdefghij', '----G'];
+      const result = ' ---a--b--G--c--d--e--f--g--h--i--j';
+
+      const small = Object.fromEntries(Array.from('abcdefghij', (letter) => [letter, '12345']));
+      const orders = topic(records, { values: { ...small, G: '123456789' }, maxInFlightBytes: 10 });
+      expectRecords(
+        orders.partitions$.pipe(
+          mergeMap((records$) => records$.pipe(delay(3))),
+          commit(),
+        ),
+      ).toBe(result);
+    }),
+  );
+});
+
+function fail(error: unknown): never {
+  throw error;
+}
