@@ -16,8 +16,15 @@ const ERROR = 3;
 const WARNING = 4;
 const INFO = 6;
 
+export interface ForwardOptions {
+  /** How events call the client. */
+  readonly name: string;
+  /** Gets librdkafka's statistics too. */
+  readonly onStats?: (stats: unknown) => void;
+}
+
 /** Passes what a client reports on to `kafka.events$`. */
-export function forwardEvents(kafka: Cluster, client: object, name: string): void {
+export function forwardEvents(kafka: Cluster, client: object, { name, onStats }: ForwardOptions): void {
   const reporting = client as Reporting;
   reporting.on('event.log', ({ severity, fac, message }) => {
     const text = `${fac}: ${message}`;
@@ -30,7 +37,9 @@ export function forwardEvents(kafka: Cluster, client: object, name: string): voi
     kafka.emit({ type: 'error', client: name, error: new BrokerError(error.message, { kafkaCode: codeOf(error), retriable: true }) });
   });
   reporting.on('event.stats', ({ message }) => {
-    kafka.emit({ type: 'stats', client: name, stats: JSON.parse(message) as unknown });
+    const stats = JSON.parse(message) as unknown;
+    onStats?.(stats);
+    kafka.emit({ type: 'stats', client: name, stats });
   });
   reporting.on('event.throttle', ({ throttleTime, brokerName }) => {
     kafka.emit({ type: 'throttle', client: name, broker: brokerName ?? '', throttleMs: throttleTime ?? 0 });

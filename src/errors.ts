@@ -160,6 +160,16 @@ export class StoreUnavailableError extends KafkaRxError {
   }
 }
 
+/** Statistics cannot be served at this path, or nobody serves them there. */
+export class StatsUnavailableError extends KafkaRxError {
+  readonly path: string;
+
+  constructor(message: string, options: { path: string; cause?: unknown }) {
+    super(message, { code: 'STATS_UNAVAILABLE', cause: options.cause });
+    this.path = options.path;
+  }
+}
+
 /** Another live process, or another `openOffsets` in this one, owns the store. */
 export class StoreLockedError extends KafkaRxError {
   readonly path: string;

@@ -35,6 +35,11 @@ export class Fifo<T> {
     return item;
   }
 
+  /** From the oldest on; they stay. */
+  forEach(visit: (item: T) => void): void {
+    for (let i = this.#first; i < this.#items.length; i += 1) visit(this.#items[i] as T);
+  }
+
   clear(): void {
     this.#items = [];
     this.#first = 0;

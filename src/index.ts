@@ -13,6 +13,12 @@ export type {
   TopicDescription,
 } from './admin/admin.js';
 export type { KafkaEvent } from './events.js';
+export type { Latency } from './latency.js';
+
+export { serveStats } from './serveStats.js';
+export type { ServedStats, StatsServer } from './serveStats.js';
+export type { PartitionStats, SourceState, SourceStats, SourceTotals } from './sources/sourceStats.js';
+export type { ProducerStats } from './sinks/producerStats.js';
 
 export { fromPartitions } from './sources/partitions.js';
 export type { FromPartitionsOptions } from './sources/partitions.js';
@@ -23,6 +29,7 @@ export type { ReadPlace, ReadPlaces } from './sources/readPlaces.js';
 export { fromTopicByPartition } from './sources/byPartition.js';
 export { fromTopic } from './sources/topic.js';
 export type { FromTopicOptions } from './sources/topic.js';
+export type { KafkaSource } from './sources/kafkaSource.js';
 export type { From, SourceOptions } from './sources/sourceOptions.js';
 
 export { bytes, json, text } from './codecs.js';

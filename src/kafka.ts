@@ -9,6 +9,9 @@ import { ClosedError, OptionError } from './errors.js';
 import type { KafkaEvent } from './events.js';
 import { checkOptions, timerMs } from './options.js';
 import { rdkafka } from './rdkafka.js';
+import type { ProducerStats } from './sinks/producerStats.js';
+import type { SourceStats } from './sources/sourceStats.js';
+import { StatsHub } from './statsHub.js';
 
 export type { Properties } from './cluster.js';
 
@@ -59,6 +62,8 @@ export interface KafkaOptions {
 export interface Client {
   /** Sources end first: what they have in flight still goes through the sinks. */
   readonly kind: 'source' | 'sink';
+  readonly stats$?: Observable<SourceStats>;
+  readonly producerStats$?: Observable<ProducerStats>;
   /** Ends gracefully, and resolves when everything is released. Never rejects. */
   close(): Promise<void>;
 }
@@ -92,6 +97,8 @@ const OPTIONS = {
 export class Kafka {
   readonly #clients = new Set<Client>();
   readonly #events$ = new Subject<KafkaEvent>();
+  readonly #sources = new StatsHub<SourceStats>();
+  readonly #producers = new StatsHub<ProducerStats>();
   readonly #adminCalls: Calls;
   #closing: Promise<void> | undefined;
 
@@ -137,6 +144,33 @@ export class Kafka {
     return this.#events$.asObservable();
   }
 
+  /**
+   * The statistics of every source that is open, and of later ones. Hot; never errors, and completes at `close()`.
+   *
+   * Each is sampled every `statsEveryMs` of its own, while somebody listens.
+   *
+   * @example
+   * ```ts
+   * kafka.stats$.subscribe(({ name, totals }) => console.log(name, totals.committedLag, totals.oldestOpenAgeMs));
+   * ```
+   */
+  get stats$(): Observable<SourceStats> {
+    return this.#sources.stats$;
+  }
+
+  /**
+   * The statistics of every client that writes, and of later ones: of `toTopic`, `toTransaction` and `publisher`. Hot; never errors, and completes
+   * at `close()`.
+   *
+   * @example
+   * ```ts
+   * kafka.producerStats$.subscribe(({ name, sendQueueLength }) => console.log(name, sendQueueLength));
+   * ```
+   */
+  get producerStats$(): Observable<ProducerStats> {
+    return this.#producers.stats$;
+  }
+
   /** @internal */
   emit(event: KafkaEvent): void {
     this.#events$.next(event);
@@ -146,7 +180,11 @@ export class Kafka {
   register(client: Client): () => void {
     if (this.#closing !== undefined) throw new ClosedError('this Kafka was closed: make a new one to open more streams.');
     this.#clients.add(client);
-    return () => this.#clients.delete(client);
+    const unlist = [this.#sources.add(client.stats$), this.#producers.add(client.producerStats$)];
+    return () => {
+      this.#clients.delete(client);
+      for (const forget of unlist) forget();
+    };
   }
 
   /**
@@ -160,6 +198,8 @@ export class Kafka {
         await Promise.all([...this.#clients].filter((client) => client.kind === kind).map((client) => client.close()));
       }
       await this.#adminCalls.close();
+      this.#sources.close();
+      this.#producers.close();
       this.#events$.complete();
     })();
     return this.#closing;

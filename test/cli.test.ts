@@ -69,7 +69,7 @@ describe('kafka-rx', () => {
   });
 
   it.each([
-    [['fly'], /no command "fly"; there are: demo, offsets/],
+    [['fly'], /no command "fly"; there are: demo, offsets, top\./],
     [['offsets', 'fly', '.'], /no command "fly"; there are: list, show/],
     [['offsets', 'list'], /which directory/],
     [['offsets', 'list', 'a', 'b'], /"b" is one word too many/],

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { MonoTypeOperatorFunction } from 'rxjs';
 import { NEVER, from, lastValueFrom, mergeMap, of, tap } from 'rxjs';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { deleteTopic, groups } from '../broker/index.js';
-import type { FromPartitionsOptions, KafkaEvent, OffsetStore, Position } from '../src/index.js';
+import type { FromPartitionsOptions, KafkaEvent, KafkaRecord, OffsetStore, Position } from '../src/index.js';
 import {
   Kafka,
   OptionError,
@@ -41,7 +42,7 @@ type Choice = Parameters<typeof fromPartitions>[1];
 function run(
   choice: Choice,
   options: Partial<FromPartitionsOptions> & { readonly offsets: OffsetStore },
-  work: (records$: ReturnType<typeof fromPartitions>) => ReturnType<typeof fromPartitions> = (records$) => records$,
+  work: MonoTypeOperatorFunction<KafkaRecord> = (records$) => records$,
 ): Run {
   const kafka = new Kafka({ brokers });
   const stop = new AbortController();

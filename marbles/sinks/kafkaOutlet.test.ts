@@ -3,6 +3,7 @@ import { DeliveryError, ProducerFencedError, RecordTooLargeError } from '../../s
 import { Kafka } from '../../src/kafka.js';
 import { KafkaOutlet } from '../../src/sinks/kafkaOutlet.js';
 import { outgoing } from '../../src/sinks/outgoing.js';
+import { meterOf } from '../../src/sinks/producerMeter.js';
 import * as producers from '../../src/sinks/producer.js';
 import type { Sent } from '../../src/sinks/transport.js';
 
@@ -42,7 +43,9 @@ function failure(kafkaCode: number): DeliveryError {
 
 /** Three records on their way, and what was heard of each. */
 function sending(): { outlet: KafkaOutlet; heard: unknown[] } {
-  const outlet = new KafkaOutlet(new Kafka({ brokers: ['b:1'] }), {
+  const kafka = new Kafka({ brokers: ['b:1'] });
+  const outlet = new KafkaOutlet(kafka, {
+    meter: meterOf(kafka, 'publisher', {}),
     properties: {},
     topicProperties: {},
     probeTimeoutMs: 100,

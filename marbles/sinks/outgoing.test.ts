@@ -16,7 +16,13 @@ describe('outgoing', () => {
   });
 
   it('a topic and a partition that are not those of its origin are where it goes', () => {
-    expect(outgoing({ ...record, topic: 'audit', partition: 1 }, 'an input', target, 'bytes')).toMatchObject({ topic: 'audit', partition: 1 });
-    expect(outgoing({ topic: 'orders', partition: 3, value: 'v' }, 'an input', target, 'bytes')).toMatchObject({ topic: 'orders', partition: 3 });
+    expect(outgoing({ ...record, topic: 'audit', partition: 1 }, 'an input', target, 'bytes')).toMatchObject({
+      topic: 'audit',
+      partition: 1,
+    });
+    expect(outgoing({ topic: 'orders', partition: 3, value: 'v' }, 'an input', target, 'bytes')).toMatchObject({
+      topic: 'orders',
+      partition: 3,
+    });
   });
 });

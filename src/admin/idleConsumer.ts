@@ -27,7 +27,7 @@ export class IdleConsumer {
 
   private constructor(cluster: Cluster, group: string) {
     this.#consumer = createConsumer(cluster, group);
-    forwardEvents(cluster, this.#consumer, 'admin');
+    forwardEvents(cluster, this.#consumer, { name: 'admin' });
     this.#consumer.on('offset.commit', (error: RdkafkaError | null | undefined, answers: readonly Answer[]) => {
       this.#commits.shift()?.(error ?? failureIn(answers));
     });

@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import { KafkaRxError } from '../index.js';
 import { offsets } from './offsets.js';
+import { top } from './top.js';
 import { USAGE, UsageError } from './usage.js';
 
 process.exitCode = await main(process.argv.slice(2));
@@ -28,8 +29,10 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
         if (complaint !== undefined) process.stderr.write(`${complaint}\n`);
         return well ? 0 : 1;
       }
+      case 'top':
+        return await top(argv);
       default:
-        throw new UsageError(`there is no command "${command}"; there are: demo, offsets.`);
+        throw new UsageError(`there is no command "${command}"; there are: demo, offsets, top.`);
     }
   } catch (error) {
     if (error instanceof UsageError) {

@@ -46,7 +46,6 @@ function openPlain({ make, limits, events }: Opening): Opened {
   const transport = new PlainTransport(producer.getClient() as ProducerHandle, limits, events);
   producer.on('delivery-report', (error, report) => {
     transport.report(error, report);
-    events.onSettled();
   });
   return { producer, transport };
 }

@@ -6,8 +6,11 @@ import type { Outlet, Settle } from './outlet.js';
 import { OneByOne } from './oneByOne.js';
 import type { HeaderValues, Outgoing } from './outgoing.js';
 import { ProducerClient } from './producer.js';
+import type { ProducerMeter } from './producerMeter.js';
 
 export interface KafkaOutletOptions {
+  /** Counts what becomes of the records, whichever client sends them. */
+  readonly meter: ProducerMeter;
   readonly properties: Properties;
   readonly topicProperties: Properties;
   readonly probeTimeoutMs: number;
@@ -102,9 +105,9 @@ export class KafkaOutlet implements Outlet {
   }
 
   #make(more: Properties = {}): ProducerClient {
-    const { properties, topicProperties, probeTimeoutMs, onAllBrokersDown } = this.#options;
+    const { meter, properties, topicProperties, probeTimeoutMs, onAllBrokersDown } = this.#options;
     const client = new ProducerClient(this.#kafka, {
-      name: 'publisher',
+      meter,
       properties: { ...properties, ...more },
       topicProperties,
       connectTimeoutMs: probeTimeoutMs,

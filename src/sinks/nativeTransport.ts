@@ -47,6 +47,10 @@ export class NativeTransport implements Transport {
     return this.#sent.length - this.#free.length;
   }
 
+  get pendingBytes(): number {
+    return this.#sent.reduce((bytes, sent) => (sent === undefined ? bytes : bytes + sizeOf(sent.record)), 0);
+  }
+
   handOver(unsent: Fifo<Sent>): boolean {
     if (this.#isSending) return true;
     const window = this.#window;
@@ -114,6 +118,7 @@ export class NativeTransport implements Transport {
 
   #settle(): void {
     const [integers, doubles] = [this.#integers, this.#doubles];
+    let [settled, failed] = [0, 0];
     for (let count = this.#outbox.take(integers, doubles); count > 0; count = this.#outbox.take(integers, doubles)) {
       for (let i = 0; i < count; i += 1) {
         const id = integers[i * REPORT_INTEGERS + ID] as number;
@@ -122,16 +127,20 @@ export class NativeTransport implements Transport {
         if (sent === undefined) return;
         this.#sent[id] = undefined;
         this.#free.push(id);
+        settled += 1;
         const code = integers[i * REPORT_INTEGERS + CODE] as number;
         const partition = integers[i * REPORT_INTEGERS + PARTITION] as number;
         if (code === 0) {
           const offset = doubles[i * REPORT_DOUBLES + OFFSET] as number;
           // Without an acknowledgement the client has another number below 0.
           sent.acknowledged(partition, offset < 0 ? NONE : offset, doubles[i * REPORT_DOUBLES + TIMESTAMP] as number);
-        } else if (partition === NOT_TAKEN) sent.failed(refused(sent.record, code, this.#limits));
-        else sent.failed(notAcknowledged(sent.record, code, textOf(code), partition));
+        } else {
+          failed += 1;
+          if (partition === NOT_TAKEN) sent.failed(refused(sent.record, code, this.#limits));
+          else sent.failed(notAcknowledged(sent.record, code, textOf(code), partition));
+        }
       }
     }
-    this.#events.onSettled();
+    this.#events.onSettled(settled - failed, failed);
   }
 }

@@ -5,7 +5,7 @@ import { codeOf } from '../rdkafka.js';
 import type { Outgoing } from './outgoing.js';
 import { isTextWithoutNul } from './outgoing.js';
 import type { Limits, Sent, Transport, TransportEvents } from './transport.js';
-import { QUEUE_FULL, fits, notAcknowledged, refused } from './undelivered.js';
+import { QUEUE_FULL, fits, notAcknowledged, refused, sizeOf } from './undelivered.js';
 
 /** The C++ object behind a producer of node-rdkafka. */
 export interface ProducerHandle {
@@ -45,6 +45,12 @@ export class PlainTransport implements Transport {
     return this.#pending.size;
   }
 
+  get pendingBytes(): number {
+    let bytes = 0;
+    for (const { record } of this.#pending.values()) bytes += sizeOf(record);
+    return bytes;
+  }
+
   handOver(unsent: Fifo<Sent>): boolean {
     for (let next = unsent.peek(); next !== undefined; next = unsent.peek()) {
       const { record } = next;
@@ -77,6 +83,7 @@ export class PlainTransport implements Transport {
     // Without an acknowledgement the client counts up from a number below 0.
     if (error === null) sent.acknowledged(partition, Math.max(report.offset, -1), timestamp);
     else sent.failed(notAcknowledged(sent.record, codeOf(error), error.message, partition, error));
+    this.#events.onSettled(error === null ? 1 : 0, error === null ? 0 : 1);
   }
 
   stop(): void {

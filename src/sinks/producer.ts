@@ -1,4 +1,5 @@
 import type { Producer } from 'node-rdkafka';
+import type { Observable } from 'rxjs';
 import { forwardEvents } from '../clientEvents.js';
 import { BrokerUnavailableError, ClosedError } from '../errors.js';
 import { Fifo } from '../fifo.js';
@@ -8,11 +9,14 @@ import type { Opening } from './chooseTransport.js';
 import { open } from './chooseTransport.js';
 import { connectProducer, makeProducer } from './connectProducer.js';
 import type { HeaderValues } from './outgoing.js';
+import type { ProducerMeter, SendQueue } from './producerMeter.js';
+import type { ProducerStats } from './producerStats.js';
 import type { Sent, Transport } from './transport.js';
-import { limitsOf } from './undelivered.js';
+import { limitsOf, sizeOf } from './undelivered.js';
 
 export interface ProducerClientOptions {
-  readonly name: string;
+  /** Counts what becomes of its records; the client has its name. */
+  readonly meter: ProducerMeter;
   readonly properties: Properties;
   readonly topicProperties: Properties;
   /** Called when the `Kafka` was closed and the stream did not end. */
@@ -37,7 +41,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
 export class ProducerClient implements Client {
   readonly kind = 'sink';
   readonly #kafka: Kafka;
-  readonly #name: string;
+  readonly #meter: ProducerMeter;
   readonly #onClosed: (error: ClosedError) => void;
   readonly #connectTimeoutMs: number;
   readonly #flushMs: number;
@@ -58,9 +62,9 @@ export class ProducerClient implements Client {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(kafka: Kafka, options: ProducerClientOptions) {
-    const { name, properties, topicProperties, onClosed, onAllBrokersDown } = options;
+    const { meter, properties, topicProperties, onClosed, onAllBrokersDown } = options;
     this.#kafka = kafka;
-    this.#name = name;
+    this.#meter = meter;
     this.#onClosed = onClosed;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? kafka.connectTimeoutMs;
     this.#flushMs = options.flushMs ?? CLOSE_TIMEOUT_MS;
@@ -68,6 +72,7 @@ export class ProducerClient implements Client {
       ...settingsOf(kafka, properties, topicProperties),
       events: {
         onRefused: (sent, error) => {
+          meter.settled(0, 1);
           // Later, as every other outcome: nobody expects an answer inside the call.
           queueMicrotask(() => {
             if (this.#ending === undefined) sent.failed(error);
@@ -77,7 +82,8 @@ export class ProducerClient implements Client {
           this.#full = !hasRoom;
           if (this.#unsent.length > 0) this.#handOver();
         },
-        onSettled: () => {
+        onSettled: (delivered, failed) => {
+          meter.settled(delivered, failed);
           this.#patience?.refresh();
           const waits = this.#full || this.#unsent.length > 0;
           this.#full = false;
@@ -87,7 +93,13 @@ export class ProducerClient implements Client {
     });
     this.#producer = producer;
     this.#transport = transport;
-    forwardEvents(kafka, producer, name);
+    meter.use(() => this.#queue);
+    forwardEvents(kafka, producer, {
+      name: meter.name,
+      onStats: (stats) => {
+        meter.note(stats);
+      },
+    });
     if (onAllBrokersDown !== undefined)
       producer.on('event.error', (error) => {
         if (codeOf(error) === ALL_BROKERS_DOWN) onAllBrokersDown();
@@ -99,6 +111,10 @@ export class ProducerClient implements Client {
     return this.#transport.headerValues;
   }
 
+  get producerStats$(): Observable<ProducerStats> {
+    return this.#meter.stats$;
+  }
+
   connect(): Promise<void> {
     this.#connecting ??= this.#connect();
     return this.#connecting;
@@ -108,7 +124,7 @@ export class ProducerClient implements Client {
   send(sent: Sent): void {
     if (this.#ending !== undefined) return;
     this.#patience?.refresh();
-    this.#unsent.push(sent);
+    this.#unsent.push(this.#meter.timing(sent));
     if (!this.#connected || this.#full) return;
     if (this.#unsent.length >= AT_ONCE) this.#handOver();
     else
@@ -146,7 +162,7 @@ export class ProducerClient implements Client {
   }
 
   async #connect(): Promise<void> {
-    await connectProducer(this.#producer, this.#name, this.#kafka.brokers, this.#connectTimeoutMs);
+    await connectProducer(this.#producer, this.#meter.name, this.#kafka.brokers, this.#connectTimeoutMs);
     this.#connected = true;
     if (this.#ending === undefined) this.#transport.start();
     this.#poll();
@@ -180,11 +196,20 @@ export class ProducerClient implements Client {
       if (!inTime)
         this.#onClosed(
           new ClosedError(
-            `this Kafka was closed while records of the ${this.#name} were still to come or to be acknowledged: end their source first.`,
+            `this Kafka was closed while records of the ${this.#meter.name} were still to come or to be acknowledged: end their source first.`,
           ),
         );
     }
     await this.end();
+  }
+
+  get #queue(): SendQueue {
+    let sendQueueBytes = this.#transport.pendingBytes;
+    this.#unsent.forEach(({ record }) => {
+      sendQueueBytes += sizeOf(record);
+    });
+    const inFlight = this.#transport.pending;
+    return { sendQueueLength: inFlight + this.#unsent.length, sendQueueBytes, inFlight };
   }
 
   #handOver(): void {

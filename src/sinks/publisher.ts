@@ -9,6 +9,8 @@ import { Dispatcher } from './dispatcher.js';
 import { MOST_HEADERS, frameBytes } from './frame.js';
 import { KafkaOutlet } from './kafkaOutlet.js';
 import { outgoing } from './outgoing.js';
+import type { ProducerMeter } from './producerMeter.js';
+import { meterOf } from './producerMeter.js';
 import type { PublishOutcome, Tell } from './publishOutcome.js';
 import type { PublisherState, PublisherStats, Rejection } from './publisherStats.js';
 import { SpillDirectory } from './spillDirectory.js';
@@ -135,6 +137,7 @@ export class Publisher implements AsyncDisposable {
   readonly #dispatcher: Dispatcher;
   readonly #outlet: KafkaOutlet;
   readonly #spill: SpillDirectory;
+  readonly #meter: ProducerMeter;
   readonly #unregister: () => void;
   #closing: Promise<void> | undefined;
 
@@ -147,7 +150,8 @@ export class Publisher implements AsyncDisposable {
     this.#maxMessageBytes = maxMessageBytes;
     this.#statsEveryMs = timerMs(options.statsEveryMs ?? 1_000);
     this.#scheduler = scheduler;
-    const client: Client = { kind: 'sink', close: () => this.close() };
+    const meter = (this.#meter = meterOf(kafka, 'publisher', { statsEveryMs: options.statsEveryMs }));
+    const client: Client = { kind: 'sink', producerStats$: meter.stats$, close: () => this.close() };
     this.#unregister = kafka.register(client);
     const onTrouble = (error: Error): void => {
       kafka.emit({ type: 'error', client: 'publisher', error });
@@ -155,6 +159,7 @@ export class Publisher implements AsyncDisposable {
     let outlet: KafkaOutlet | undefined;
     try {
       this.#outlet = outlet = new KafkaOutlet(kafka, {
+        meter,
         properties: options.properties ?? {},
         topicProperties: { 'message.timeout.ms': Math.ceil(timerMs(attemptTimeoutMs)), ...options.topicProperties },
         probeTimeoutMs: Math.ceil(timerMs(options.probeTimeoutMs ?? 5_000)),
@@ -267,6 +272,7 @@ export class Publisher implements AsyncDisposable {
       await new Promise<void>((resolve) => {
         this.#dispatcher.close(resolve);
       });
+      this.#meter.stop();
       await this.#outlet.close();
       await this.#spill.close();
       this.#unregister();

@@ -9,6 +9,8 @@ import type { Delivery, KafkaRecord, ProducerRecord } from '../record.js';
 import { InOrder } from './inOrder.js';
 import { forward, outgoing } from './outgoing.js';
 import { ProducerClient } from './producer.js';
+import { meterOf } from './producerMeter.js';
+import type { ProducerStats } from './producerStats.js';
 import type { Awaited, Waiting } from './recordsOf.js';
 import { OneRecord, SomeRecords } from './recordsOf.js';
 
@@ -29,6 +31,13 @@ export interface ProducerSettings {
   readonly properties?: Properties;
   /** More topic settings, under librdkafka's names: `acks`, `message.timeout.ms`, `compression.codec`. Default: none. */
   readonly topicProperties?: Properties;
+  /**
+   * Called with the statistics of each subscription every `statsEveryMs`, and once more when it ends. Default: none. What it throws is an `error`
+   * event, and changes nothing for the records.
+   */
+  readonly onStats?: (stats: ProducerStats) => void;
+  /** How often statistics are sampled while somebody listens. Default 1,000 ms. */
+  readonly statsEveryMs?: number;
 }
 
 export interface ToTopicOptions<T, R = T> extends ProducerSettings {
@@ -49,6 +58,8 @@ export const SETTINGS = {
   messageTimeoutMs: 'positive',
   properties: 'object',
   topicProperties: 'object',
+  onStats: 'function',
+  statsEveryMs: 'positive',
 } as const;
 
 const OPTIONS = { ...SETTINGS, result: 'function', failures: ['error', 'result'] } as const;
@@ -113,8 +124,9 @@ export function toTopic<T, R = T>(
   const { result = (input: T): R => input as unknown as R } = options;
   return (source) =>
     new Observable<R>((subscriber) => {
+      const meter = meterOf(kafka, 'producer', options);
       const producer = new ProducerClient(kafka, {
-        name: 'producer',
+        meter,
         ...clientSettings(options),
         onClosed: (error) => {
           subscriber.error(error);
@@ -122,11 +134,13 @@ export function toTopic<T, R = T>(
       });
       let unregister = (): void => undefined;
       subscriber.add(() => {
+        meter.stop();
         void producer.end().then(() => {
           unregister();
         });
       });
       unregister = kafka.register(producer);
+      meter.start();
       // Unsubscribed from before it had begun: a client that connects now would be let go of by nobody.
       if (subscriber.closed) return;
       const inputs = new InOrder<T, readonly Delivery[], R>(subscriber, result);

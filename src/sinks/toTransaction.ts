@@ -11,6 +11,9 @@ import type { KafkaRecord, ProducerRecord } from '../record.js';
 import { TOPIC_NAME, isTopicName } from '../topicName.js';
 import type { Outgoing } from './outgoing.js';
 import { forward, outgoing } from './outgoing.js';
+import type { ProducerMeter } from './producerMeter.js';
+import { meterOf } from './producerMeter.js';
+import type { ProducerStats } from './producerStats.js';
 import type { Outgoings } from './toTopic.js';
 import { TransactionalProducer } from './transactionalProducer.js';
 import { Transactions } from './transactions.js';
@@ -31,6 +34,13 @@ export interface ToTransactionOptions {
   readonly properties?: Properties;
   /** More topic settings, under librdkafka's names: `compression.codec`. Default: none. */
   readonly topicProperties?: Properties;
+  /**
+   * Called with the statistics of each subscription every `statsEveryMs`, and once more when it ends. Default: none. What it throws is an `error`
+   * event, and changes nothing for the records.
+   */
+  readonly onStats?: (stats: ProducerStats) => void;
+  /** How often statistics are sampled while somebody listens. Default 1,000 ms. */
+  readonly statsEveryMs?: number;
 }
 
 const OPTIONS = {
@@ -39,6 +49,8 @@ const OPTIONS = {
   everyRecords: 'positive',
   properties: 'object',
   topicProperties: 'object',
+  onStats: 'function',
+  statsEveryMs: 'positive',
 } as const;
 const DEFAULT_EVERY_MS = 100;
 /** How long a closed client waits for inputs before it gives up its stream. */
@@ -136,6 +148,7 @@ class Transacting<T extends Positioned> implements Client {
   readonly #recordsOf: (input: T) => readonly Outgoing[];
   readonly #options: ToTransactionOptions;
   readonly #transactions: Transactions<T>;
+  readonly #meter: ProducerMeter;
   readonly #journals = new Map<Journal, JournalState>();
   readonly #attachments = new Subscription();
   #completed = false;
@@ -147,8 +160,9 @@ class Transacting<T extends Positioned> implements Client {
     this.#subscriber = subscriber;
     this.#recordsOf = recordsOf;
     this.#options = options;
+    const meter = (this.#meter = meterOf(kafka, `producer ${transactionalId}`, options));
     this.#transactions = new Transactions({
-      client: () => new TransactionalProducer(kafka, { transactionalId, properties, topicProperties }),
+      client: () => new TransactionalProducer(kafka, { transactionalId, meter, properties, topicProperties }),
       onCommitted: (inputs) => {
         for (const input of inputs) subscriber.next(input);
       },
@@ -158,8 +172,13 @@ class Transacting<T extends Positioned> implements Client {
     });
   }
 
+  get producerStats$(): Observable<ProducerStats> {
+    return this.#meter.stats$;
+  }
+
   /** Takes the id over, which fences whoever had it. */
   start(): void {
+    this.#meter.start();
     this.#transactions.open().catch((error: unknown) => {
       this.#subscriber.error(error);
     });
@@ -191,7 +210,9 @@ class Transacting<T extends Positioned> implements Client {
   end(): Promise<void> {
     this.#onEnd();
     this.#attachments.unsubscribe();
-    this.#ended ??= this.#transactions.close();
+    this.#ended ??= this.#transactions.close().finally(() => {
+      this.#meter.stop();
+    });
     return this.#ended;
   }
 

@@ -11,14 +11,17 @@ import { connectProducer, makeProducer } from './connectProducer.js';
 import type { Outgoing } from './outgoing.js';
 import type { ProducerHandle } from './plainTransport.js';
 import { produce } from './plainTransport.js';
+import type { ProducerMeter, SendQueue } from './producerMeter.js';
 import type { Failure } from './transactionFailures.js';
 import { LASTING, deliveryErrorOf, isLasting, notTaken } from './transactionFailures.js';
 import type { TransactionalClient } from './transactions.js';
 import type { Limits } from './transport.js';
-import { QUEUE_FULL, limitsOf } from './undelivered.js';
+import { QUEUE_FULL, limitsOf, sizeOf } from './undelivered.js';
 
 export interface TransactionalProducerOptions {
   readonly transactionalId: string;
+  /** Counts what becomes of its records. */
+  readonly meter: ProducerMeter;
   readonly properties: Properties;
   readonly topicProperties: Properties;
 }
@@ -43,6 +46,7 @@ const FENCED: ReadonlySet<number> = new Set([-144, 47, 90]);
 export class TransactionalProducer implements TransactionalClient {
   readonly #kafka: Kafka;
   readonly #id: string;
+  readonly #meter: ProducerMeter;
   readonly #timeoutMs: number;
   readonly #stepMs: number;
   readonly #limits: Limits;
@@ -57,6 +61,8 @@ export class TransactionalProducer implements TransactionalClient {
   #reports = 0;
   #begunAt = 0;
   #hurried = false;
+  /** When they were sent. */
+  #sentAt = 0;
   #connected = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -69,7 +75,15 @@ export class TransactionalProducer implements TransactionalClient {
     this.#limits = limitsOf(settings);
     this.#producer = makeProducer(settings, { ...kafka.topicProperties, ...options.topicProperties });
     this.#handle = this.#producer.getClient() as ProducerHandle;
-    forwardEvents(kafka, this.#producer, `producer ${this.#id}`);
+    const { meter } = options;
+    this.#meter = meter;
+    meter.use(() => this.#queue);
+    forwardEvents(kafka, this.#producer, {
+      name: meter.name,
+      onStats: (stats) => {
+        meter.note(stats);
+      },
+    });
     this.#producer.on('delivery-report', (error, report) => {
       this.#reported(error, report);
     });
@@ -98,6 +112,7 @@ export class TransactionalProducer implements TransactionalClient {
     this.#firstId = this.#nextId;
     this.#records = records;
     this.#failure = undefined;
+    this.#sentAt = this.#meter.now();
     for (const record of records) {
       let code = this.#send(record);
       if (code === QUEUE_FULL) {
@@ -119,12 +134,16 @@ export class TransactionalProducer implements TransactionalClient {
     await this.#insist('commit its transaction', (done) => {
       this.#producer.commitTransaction(this.#stepMs, done);
     });
+    const { length } = this.#records;
+    if (length > 0) this.#meter.latency(this.#meter.now() - this.#sentAt);
+    this.#settled(length, 0);
   }
 
   async abort(): Promise<void> {
     await this.#insist('abort its transaction', (done) => {
       this.#producer.abortTransaction(this.#stepMs, done);
     });
+    this.#settled(0, this.#records.length);
   }
 
   hurry(): void {
@@ -142,9 +161,20 @@ export class TransactionalProducer implements TransactionalClient {
     });
   }
 
+  get #queue(): SendQueue {
+    const { length } = this.#records;
+    const bytes = this.#records.reduce((sum, record) => sum + sizeOf(record), 0);
+    return { sendQueueLength: length, sendQueueBytes: bytes, inFlight: Math.min(length, this.#nextId - this.#firstId) };
+  }
+
+  #settled(delivered: number, failed: number): void {
+    this.#meter.settled(delivered, failed);
+    this.#records = [];
+  }
+
   async #connect(): Promise<void> {
     const { brokers, connectTimeoutMs } = this.#kafka;
-    await connectProducer(this.#producer, `producer ${this.#id}`, brokers, connectTimeoutMs);
+    await connectProducer(this.#producer, this.#meter.name, brokers, connectTimeoutMs);
     this.#connected = true;
   }
 

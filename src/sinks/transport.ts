@@ -14,6 +14,8 @@ export interface Transport {
   readonly headerValues: HeaderValues;
   /** How many records it was given whose fate is not known. */
   readonly pending: number;
+  /** How many bytes their keys, values and headers have. Counted when it is asked for. */
+  readonly pendingBytes: number;
   /** How often `poll` is to be called while there are such records. */
   readonly pollMs: number;
   /** The client is connected. */
@@ -38,7 +40,7 @@ export interface TransportEvents {
   /** The record was not taken, and never will be. */
   onRefused(sent: Sent, error: DeliveryError): void;
   /** Records have settled: there may be room for others. */
-  onSettled(): void;
+  onSettled(delivered: number, failed: number): void;
   /** What took longer is done; `hasRoom` is what `handOver` would have returned. */
   onHandedOver(hasRoom: boolean): void;
 }

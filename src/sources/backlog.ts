@@ -12,6 +12,10 @@ export interface Backlog {
   readonly room: number;
   /** How much a read should bring at most. */
   readonly batchBytes: number;
+  /** How much was read and waits for credit. */
+  readonly heldBytes: number;
+  /** Whether nothing is fetched. */
+  readonly paused: boolean;
   /** Emits what it may of a batch that was read, and keeps the rest. */
   take(batch: Batch): void;
   /** Emits what it may of what it keeps; answers whether nothing is left. */
@@ -61,6 +65,16 @@ export class SharedBacklog implements Backlog {
 
   get room(): number {
     return this.#held.length > 0 ? 0 : this.#options.demand.free;
+  }
+
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const { batch, row } of this.#held) for (let i = row; i < batch.length; i += 1) bytes += batch.bytes(i);
+    return bytes;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
   }
 
   take(batch: Batch): void {

@@ -1,8 +1,9 @@
-import type { GroupedObservable, Observable } from 'rxjs';
+import type { GroupedObservable } from 'rxjs';
 import type { Kafka } from '../kafka.js';
 import type { TopicPartition } from '../position.js';
 import type { KafkaRecord } from '../record.js';
 import { groupSourceOf } from './groupSource.js';
+import type { KafkaSource } from './kafkaSource.js';
 import { PartitionDelivery, fetchingByPartition } from './partitionDelivery.js';
 import type { FromTopicOptions } from './topic.js';
 import { membership } from './topic.js';
@@ -50,7 +51,7 @@ export function fromTopicByPartition(
   kafka: Kafka,
   topic: string | readonly string[] | RegExp,
   options: FromTopicOptions,
-): Observable<GroupedObservable<TopicPartition, KafkaRecord>> {
+): KafkaSource<GroupedObservable<TopicPartition, KafkaRecord>> {
   const member = membership('fromTopicByPartition', kafka, topic, options, fetchingByPartition);
   return groupSourceOf((subscriber, session) => new PartitionDelivery(subscriber, session), member);
 }

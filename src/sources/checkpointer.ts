@@ -1,5 +1,6 @@
 import type { Observable, ObservableInput, SchedulerLike, Subscription } from 'rxjs';
 import { BehaviorSubject, EMPTY, asyncScheduler, catchError, defer, ignoreElements, takeWhile, tap } from 'rxjs';
+import { Latencies } from '../latency.js';
 import type { ApplyWrite, Checkpoint } from '../offsets/store.js';
 import { timerMs } from '../options.js';
 import type { GroupTransaction, Keeper, Lane, Pace, Positioned } from '../position.js';
@@ -47,6 +48,9 @@ export class Checkpointer implements LaneOwner {
   readonly #durable$ = new BehaviorSubject(0);
   /** The lanes with something new to write. */
   #dirty: PartitionLane[] = [];
+  /** How long writes take. */
+  readonly latencies = new Latencies();
+  #commits = 0;
   readonly #keepers = new Set<Keeper>();
   #staged = new Staged();
   #ticket = 0;
@@ -80,6 +84,11 @@ export class Checkpointer implements LaneOwner {
 
   get committing(): boolean {
     return this.#committing;
+  }
+
+  /** How many writes are durable. */
+  get commits(): number {
+    return this.#commits;
   }
 
   get inOrder(): boolean {
@@ -296,12 +305,10 @@ export class Checkpointer implements LaneOwner {
       return;
     }
     const apply = staged.isEmpty ? undefined : staged.applyTo(written, isOf);
-    defer(() =>
-      this.#options.write(
-        written.map((lane) => lane.checkpoint()),
-        apply,
-      ),
-    ).subscribe({
+    const asked = written;
+    const checkpoints = asked.map((lane) => lane.checkpoint());
+    const began = this.#scheduler.now();
+    defer(() => this.#options.write(checkpoints, apply)).subscribe({
       next: (refused) => {
         if (refused.length === 0) return;
         const overtaken = written.filter((lane) => refused.some((checkpoint) => isOf(checkpoint, lane)));
@@ -313,7 +320,13 @@ export class Checkpointer implements LaneOwner {
         this.#durable$.error(error);
         this.#options.onFailure(error);
       },
-      complete: done,
+      complete: () => {
+        this.#commits += 1;
+        this.latencies.note(this.#scheduler.now() - began);
+        // One that was refused has been given up.
+        for (const [i, lane] of asked.entries()) lane.remembered = checkpoints[i] ?? lane.remembered;
+        done();
+      },
     });
   }
 }

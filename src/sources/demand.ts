@@ -26,6 +26,7 @@ export class Demand {
   #starved = false;
   #awaited = false;
   #given = 0;
+  #abandoned = 0;
   readonly #onRelief: () => void;
   readonly #onFinish: () => void;
 
@@ -51,9 +52,14 @@ export class Demand {
     return this.#open.bytes;
   }
 
-  /** How many records have been finished, ever. */
+  /** How many records have come back, ever. */
   get given(): number {
     return this.#given;
+  }
+
+  /** How many of these really were finished, or released: the others were given up. */
+  get finished(): number {
+    return this.#given - this.#abandoned;
   }
 
   /** How many records may go out now. */
@@ -110,6 +116,12 @@ export class Demand {
     this.#open.add(-records, -bytes);
     this.#given += records;
     this.remember(records, bytes);
+  }
+
+  /** These were open, and come again elsewhere. */
+  abandon(records: number, bytes: number): void {
+    this.#abandoned += records;
+    this.give(records, bytes);
   }
 }
 

@@ -60,6 +60,7 @@ export class Fetcher {
   #connected = false;
   #closing: Promise<void> | undefined;
   #giveThreadBack: () => void = () => undefined;
+  #rdkafkaStats: unknown;
 
   /** `settings` are of those that fetch, and not to be changed by the user. */
   constructor(kafka: Kafka, options: FetcherOptions, settings: Readonly<Record<string, unknown>>) {
@@ -67,7 +68,12 @@ export class Fetcher {
     this.#options = options;
     this.readsCommitted = isolationLevel(kafka, options) === 'read_committed';
     this.consumer = createConsumer(kafka, options, settings);
-    forwardEvents(kafka, this.consumer, `consumer of ${options.group}`);
+    forwardEvents(kafka, this.consumer, {
+      name: `consumer of ${options.group}`,
+      onStats: (stats) => {
+        this.#rdkafkaStats = stats;
+      },
+    });
     this.reader = chooseReader(kafka, this.consumer.getClient() as ConsumerClient);
   }
 
@@ -77,6 +83,11 @@ export class Fetcher {
       this.#giveThreadBack = holdThread(this.kafka);
     });
     return this.#connecting;
+  }
+
+  /** librdkafka's own statistics, as it reported them last; `undefined` if it is not to. */
+  get rdkafkaStats(): unknown {
+    return this.#rdkafkaStats;
   }
 
   protected get connected(): boolean {

@@ -1,10 +1,12 @@
 import type { Subscriber } from 'rxjs';
-import { Observable, finalize, merge } from 'rxjs';
-import type { KafkaRecord } from '../record.js';
+import { finalize, merge } from 'rxjs';
+import { StatsHub } from '../statsHub.js';
 import type { Delivery } from './delivery.js';
 import { inOneStream } from './delivery.js';
+import { KafkaSource } from './kafkaSource.js';
 import type { SessionOptions } from './session.js';
 import { Session } from './session.js';
+import type { SourceStats } from './sourceStats.js';
 
 export interface GroupSourceOptions extends SessionOptions {
   /** Keeps a subscription until it has left: then it calls what this returns. */
@@ -12,7 +14,7 @@ export interface GroupSourceOptions extends SessionOptions {
 }
 
 /** Records in one stream. */
-export function groupSource(options: GroupSourceOptions): Observable<KafkaRecord> {
+export function groupSource(options: GroupSourceOptions): KafkaSource {
   return groupSourceOf(inOneStream, options);
 }
 
@@ -20,17 +22,19 @@ export function groupSource(options: GroupSourceOptions): Observable<KafkaRecord
 export function groupSourceOf<T>(
   delivery: (subscriber: Subscriber<T>, options: SessionOptions) => Delivery,
   { register, ...options }: GroupSourceOptions,
-): Observable<T> {
+): KafkaSource<T> {
   const { signal } = options.source;
   /** Subscriptions that were left and still have work in flight. */
   const leaving = new Set<Session>();
-  return new Observable((subscriber) => {
+  const hub = new StatsHub<SourceStats>();
+  return new KafkaSource((subscriber) => {
     if (signal?.aborted === true) {
       subscriber.complete();
       return;
     }
     const session = new Session(options, delivery(subscriber, options));
     const unregister = register(session);
+    const unlist = hub.add(session.stats$);
     const onAbort = (): void => {
       subscriber.complete();
     };
@@ -44,6 +48,7 @@ export function groupSourceOf<T>(
           finalize(() => {
             leaving.delete(session);
             unregister();
+            unlist();
           }),
         )
         .subscribe();
@@ -59,5 +64,5 @@ export function groupSourceOf<T>(
           }),
         )
         .subscribe();
-  });
+  }, hub);
 }

@@ -38,6 +38,14 @@ export interface LaneStart extends TopicPartition {
   readonly maxOpen: number;
 }
 
+/** What was seen again, and what was gone, over all epochs of a partition. */
+export interface Tally {
+  /** What is below was emitted before, by this lane's forerunners or, as far as it was finished, by whoever has left the checkpoint. */
+  seen: number;
+  repeats: number;
+  misses: number;
+}
+
 /** How far apart samples are at least, and how many may wait for the frontier. */
 const SAMPLE_EVERY = 256;
 const MAX_SAMPLES = 32;
@@ -57,6 +65,9 @@ export class PartitionLane implements Lane {
   dirty = false;
   ticket = 0;
   durable = 0;
+  /** What the store has of it, for good. */
+  remembered: Pick<Checkpoint, 'frontier' | 'runs'>;
+  tally: Tally;
   #emitting = true;
   #live = true;
   /** In order: from here on nothing will be finished, for this record was released. */
@@ -84,6 +95,8 @@ export class PartitionLane implements Lane {
     this.journal = journal;
     this.metadata = start.metadata;
     this.#restored = start.runs;
+    this.remembered = { frontier: start.frontier, runs: start.runs };
+    this.tally = { seen: start.runs.at(-1) ?? start.frontier, repeats: 0, misses: 0 };
     this.expected = start.fingerprint;
     this.#fingerprint = start.fingerprint;
     if (start.retries !== undefined) this.#retries = new RetryTable(start.retries);
@@ -161,17 +174,22 @@ export class PartitionLane implements Lane {
     const restored = this.#restored;
     while (this.#restoredAt < restored.length && (restored[this.#restoredAt + 1] as number) <= offset) this.#restoredAt += 2;
     if (this.#restoredAt >= restored.length || (restored[this.#restoredAt] as number) > offset) return false;
+    if (offset > this.#open.top) this.tally.misses += this.#goneBefore(offset);
     this.#open.passTo(offset + 1);
     return true;
   }
 
   /** The record at `offset` is about to be emitted. Offsets come in ascending order. */
   open(offset: number, bytes: number): void {
+    const { tally } = this;
+    if (offset < tally.seen) tally.repeats += 1;
+    if (offset > this.#open.top) tally.misses += this.#goneBefore(offset);
     this.#open.open(offset, bytes);
   }
 
   /** The records below `offset` that were not seen are gone. */
   passTo(offset: number): void {
+    if (offset > this.#open.top) this.tally.misses += this.#goneBefore(offset);
     this.#open.passTo(offset);
   }
 
@@ -236,14 +254,14 @@ export class PartitionLane implements Lane {
   /** Emits nothing more; what is open may still be finished. */
   stop(): void {
     this.#emitting = false;
+    this.tally.seen = Math.max(this.tally.seen, this.#open.top);
     this.#checkIdle();
   }
 
   /** Completions count no more. What was open stays open, in the next epoch it comes again. */
   fence(): void {
-    this.#emitting = false;
     this.#live = false;
-    this.#checkIdle();
+    this.stop();
   }
 
   /** Calls back, once, when nothing is open or the lane is fenced; at once if that is so already. */
@@ -308,6 +326,20 @@ export class PartitionLane implements Lane {
     this.#retries?.removeBelow(frontier);
     if (this.#retries?.isEmpty === true) this.#retries = undefined;
     return this.#retries?.all();
+  }
+
+  /** How many offsets between the top and `offset` hold no record any more: what an earlier epoch has finished there was one. */
+  #goneBefore(offset: number): number {
+    const { top } = this.#open;
+    // Nothing of it was ever seen: it begins where the log does.
+    if (top === 0) return 0;
+    let gone = offset - top;
+    const restored = this.#restored;
+    // Those that are passed have ended before `offset`, the one after them may reach up to it.
+    for (let i = Math.min(this.#restoredAt, restored.length - 2); i >= 0 && (restored[i + 1] as number) > top; i -= 2) {
+      gone -= Math.max(0, Math.min(offset, restored[i + 1] as number) - Math.max(top, restored[i] as number));
+    }
+    return gone;
   }
 
   #finishInOrder(offset: number): boolean {

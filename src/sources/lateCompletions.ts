@@ -17,6 +17,7 @@ export class LateCompletions {
   readonly #options: LateCompletionsOptions;
   readonly #partitions = new Map<string, TopicPartition>();
   #completions = 0;
+  #total = 0;
   #stopped = false;
   #timer: Subscription | undefined;
 
@@ -27,10 +28,16 @@ export class LateCompletions {
   note(partition: TopicPartition): void {
     if (this.#stopped) return;
     this.#completions += 1;
+    this.#total += 1;
     this.#partitions.set(nameOf(partition), bare(partition));
     this.#timer ??= (this.#options.scheduler ?? asyncScheduler).schedule(() => {
       this.#report();
     }, REPORT_AFTER_MS);
+  }
+
+  /** How many there have been. */
+  get total(): number {
+    return this.#total;
   }
 
   /** Tells what is left to tell. What comes later is nobody's. */

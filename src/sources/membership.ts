@@ -46,6 +46,8 @@ export interface Membership {
   watermarks(partition: TopicPartition, options?: { readonly uncommitted: boolean }): ObservableInput<Watermarks>;
   /** The end of the log as the last fetch saw it, without asking; below 0 if none did. */
   lastKnownEnd(partition: TopicPartition): number;
+  /** librdkafka's own statistics, as it reported them last; `undefined` if it is not to. */
+  readonly rdkafkaStats: unknown;
   /** The first offset at or after a time, or `OFFSET_END`. */
   offsetAt(partition: TopicPartition, timestamp: number): ObservableInput<number>;
   /** Gives everything up and lets go of the client. Never rejects. */

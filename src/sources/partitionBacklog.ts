@@ -55,9 +55,18 @@ export class PartitionBacklog implements Backlog {
 
   /** What is read may all have to be held, and so may what is read ahead. Where much is held, a partition is not to overshoot its bound by as much again. */
   get batchBytes(): number {
-    let free = this.#options.maxHeldBytes;
-    for (const { held } of this.#waiting) free -= held.bytes;
+    const free = this.#options.maxHeldBytes - this.heldBytes;
     return Math.min(BATCH_BYTES, Math.max(free / 4, this.#heldBound / 2));
+  }
+
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const { held } of this.#waiting) bytes += held.bytes;
+    return bytes;
+  }
+
+  get paused(): boolean {
+    return this.#lanes.length > 0 && this.#lanes.every((lane) => lane.paused);
   }
 
   take(batch: Batch): void {

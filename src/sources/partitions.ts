@@ -1,11 +1,10 @@
-import type { Observable } from 'rxjs';
 import { OptionError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
 import type { OffsetStore } from '../offsets/store.js';
 import { checkOptions, timerMs } from '../options.js';
-import type { KafkaRecord } from '../record.js';
 import { Fetcher } from './fetcher.js';
 import { groupSource } from './groupSource.js';
+import type { KafkaSource } from './kafkaSource.js';
 import type { WorkerSlot } from './share.js';
 import { shareOf } from './share.js';
 import type { SourceOptions } from './sourceOptions.js';
@@ -68,7 +67,7 @@ export function fromPartitions(
   kafka: Kafka,
   topic: string | Readonly<Record<string, readonly number[]>>,
   options: FromPartitionsOptions,
-): Observable<KafkaRecord> {
+): KafkaSource {
   checkOptions('fromPartitions', options, OPTIONS, ['name', 'offsets']);
   const { name, offsets, worker, discoverEveryMs = 60_000 } = options;
   const share = shareOf(topic, worker);

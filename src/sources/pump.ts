@@ -83,6 +83,16 @@ export class Pump {
     this.#backlog.opened(lanes);
   }
 
+  /** What was read and waits for credit. */
+  get bufferedBytes(): number {
+    return this.#backlog.heldBytes;
+  }
+
+  /** Whether nothing is fetched. */
+  get paused(): boolean {
+    return this.#backlog.paused;
+  }
+
   /** Goes on, if it can: credits have come back. */
   poke(): void {
     if (!this.#started || this.#emitter.emitting || this.#stopped) return;

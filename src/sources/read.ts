@@ -1,13 +1,14 @@
-import { Observable } from 'rxjs';
 import type { Kafka } from '../kafka.js';
 import { checkOptions } from '../options.js';
-import type { KafkaRecord } from '../record.js';
+import { StatsHub } from '../statsHub.js';
 import { checkTopicName } from '../topicName.js';
 import { Fetcher } from './fetcher.js';
+import { KafkaSource } from './kafkaSource.js';
 import { checkPartitionNumbers } from './partitionNumbers.js';
 import type { ReadPlaces } from './readPlaces.js';
 import { checkPlaces } from './readPlaces.js';
 import { ReadSession } from './readSession.js';
+import type { SourceStats } from './sourceStats.js';
 import type { SourceOptions } from './sourceOptions.js';
 import { SOURCE_OPTIONS, resolveSourceOptions } from './sourceOptions.js';
 
@@ -66,7 +67,7 @@ const NO_GROUP = 'kafka-rx-reader';
  * console.log((await lastValueFrom(lastHour$.pipe(toArray()))).length);
  * ```
  */
-export function readTopic(kafka: Kafka, topic: string, options: ReadTopicOptions = {}): Observable<KafkaRecord> {
+export function readTopic(kafka: Kafka, topic: string, options: ReadTopicOptions = {}): KafkaSource {
   checkOptions('readTopic', options, OPTIONS);
   checkTopicName('readTopic', topic);
   const { from = 'earliest', until, partitions, ...rest } = options;
@@ -75,7 +76,8 @@ export function readTopic(kafka: Kafka, topic: string, options: ReadTopicOptions
   if (partitions !== undefined) checkPartitionNumbers('readTopic: `partitions`', partitions);
   const source = resolveSourceOptions('readTopic', rest);
   const awaitsCompletion = rest.maxInFlight !== undefined || rest.maxInFlightBytes !== undefined;
-  return new Observable((subscriber) => {
+  const hub = new StatsHub<SourceStats>();
+  return new KafkaSource((subscriber) => {
     const { signal } = source;
     if (signal?.aborted === true) {
       subscriber.complete();
@@ -85,14 +87,16 @@ export function readTopic(kafka: Kafka, topic: string, options: ReadTopicOptions
     const emit = kafka.emit.bind(kafka);
     const session = new ReadSession({ topic, partitions, from, until, awaitsCompletion, source, fetcher, emit }, subscriber);
     const unregister = kafka.register(session);
+    const unlist = hub.add(session.stats$);
     const onAbort = (): void => {
       subscriber.complete();
     };
     signal?.addEventListener('abort', onAbort);
     subscriber.add(() => {
       signal?.removeEventListener('abort', onAbort);
+      unlist();
       void session.stop().then(unregister);
     });
     session.start();
-  });
+  }, hub);
 }

@@ -1,4 +1,4 @@
-import type { Subscriber } from 'rxjs';
+import type { Observable, Subscriber } from 'rxjs';
 import { EMPTY, from, lastValueFrom } from 'rxjs';
 import { brokerError, isUnknownTopic, unknownTopics } from '../brokerErrors.js';
 import { BrokerError, OptionError } from '../errors.js';
@@ -15,6 +15,8 @@ import { noSuchPartition } from './partitionNumbers.js';
 import { Pump } from './pump.js';
 import { RangeGuard } from './rangeGuard.js';
 import { AUTO_OFFSET_RESET, GROUP_AUTHORIZATION_FAILED, PASSING } from './readFailures.js';
+import type { SourceStats } from './sourceStats.js';
+import { StatsSampler } from './statsSampler.js';
 import type { ReadPlaces, ReadRange } from './readPlaces.js';
 import { partitionsNamed, readRanges } from './readPlaces.js';
 import type { ReadError } from './reader.js';
@@ -44,9 +46,11 @@ export class ReadSession implements Client {
   readonly #checkpointer: Checkpointer;
   readonly #pump: Pump;
   readonly #rangeGuard: RangeGuard;
+  readonly #sampler: StatsSampler;
   readonly #lanes = new Lanes();
   /** Those whose end has not been reached. */
   readonly #open = new Set<BoundedLane>();
+  #begun = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: ReadSessionOptions, subscriber: Subscriber<KafkaRecord>) {
@@ -125,9 +129,34 @@ export class ReadSession implements Client {
         fetcher.resume([...this.#open]);
       },
     });
+    this.#sampler = new StatsSampler({
+      name: options.topic,
+      source,
+      client: fetcher,
+      lanes: () => this.#lanes.all(),
+      finished: ({ oldest }) => ({ frontier: oldest, runs: [] }),
+      tally: () => this.#lanes.tally,
+      state: () => {
+        if (this.#stopped()) return 'stopping';
+        if (!this.#begun) return 'starting';
+        return this.#pump.paused ? 'paused' : 'running';
+      },
+      lateCompletions: () => 0,
+      demand: this.#demand,
+      checkpointer: this.#checkpointer,
+      pump: this.#pump,
+      onError: (error) => {
+        this.#emitError(error);
+      },
+    });
+  }
+
+  get stats$(): Observable<SourceStats> {
+    return this.#sampler.stats$;
   }
 
   start(): void {
+    this.#sampler.start();
     this.#begin().catch((error: unknown) => {
       this.#subscriber.error(error);
     });
@@ -163,6 +192,7 @@ export class ReadSession implements Client {
       until,
       onOutOfRange,
       onGap: (gap) => {
+        this.#lanes.tallyOf(gap).misses += gap.to - gap.from;
         this.#report(gap);
       },
     });
@@ -170,6 +200,7 @@ export class ReadSession implements Client {
     if (this.#stopped()) return;
     const wanted = ranges.filter((range) => range.from < range.until);
     for (const range of wanted) this.#open.add(this.#laneFor(range));
+    this.#begun = true;
     if (wanted.length === 0) {
       this.#subscriber.complete();
       return;
@@ -228,6 +259,7 @@ export class ReadSession implements Client {
     this.#pump.stop();
     // What is out goes its way, and nobody waits for a next record any more to write it.
     for (const lane of this.#lanes.all()) lane.whenIdle(() => this.#checkpointer.flush().subscribe());
+    this.#sampler.stop();
     await new Promise<void>((resolve) => {
       this.#pump.afterRead(resolve);
     });

@@ -48,7 +48,9 @@ import { AUTO_OFFSET_RESET, FATAL, MAX_POLL_EXCEEDED, PASSING } from './readFail
 import { RangeGuard } from './rangeGuard.js';
 import type { ReadError } from './reader.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
+import type { SourceState, SourceStats } from './sourceStats.js';
 import type { Start } from './starts.js';
+import { StatsSampler } from './statsSampler.js';
 import { stalled } from './stalled.js';
 import { upToDate } from './stale.js';
 import { startingAt, starts } from './starts.js';
@@ -93,6 +95,7 @@ export class Session implements Client {
   readonly #pump: Pump;
   readonly #late: LateCompletions;
   readonly #rangeGuard: RangeGuard;
+  readonly #sampler: StatsSampler;
   readonly #lanes = new Lanes();
   /** Answers are given one after the other, in the order of the questions. */
   readonly #rebalances$ = new Subject<Observable<never>>();
@@ -104,6 +107,9 @@ export class Session implements Client {
   #grace: Subscription | undefined;
   /** The end of the stream, if the client gave up and does not say why. */
   #withoutReason: Subscription | undefined;
+  /** Whether the group has given anything yet, and whether an answer is under way. */
+  #begun = false;
+  #answering = false;
   #stopped = false;
   #hurried = false;
   readonly #closed$ = new ReplaySubject<never>(1);
@@ -214,10 +220,32 @@ export class Session implements Client {
       backlog: delivery.backlog,
       scheduler,
     });
+    this.#sampler = new StatsSampler({
+      name: options.group,
+      source: options.source,
+      client: this.#member,
+      lanes: () => this.#lanes.all(),
+      finished: (lane) => lane.remembered,
+      tally: () => this.#lanes.tally,
+      state: () => this.#state,
+      lateCompletions: () => this.#late.total,
+      demand: this.#demand,
+      checkpointer: this.#checkpointer,
+      pump: this.#pump,
+      onError: (error) => {
+        this.#emitError(error);
+      },
+      scheduler,
+    });
+  }
+
+  get stats$(): Observable<SourceStats> {
+    return this.#sampler.stats$;
   }
 
   start(): void {
     if (this.#stopped) return;
+    this.#sampler.start();
     this.#rebalances$.pipe(concatMap((answer) => this.#survive(answer))).subscribe({
       error: (error: unknown) => {
         this.#fail(error);
@@ -237,10 +265,16 @@ export class Session implements Client {
 
   /** One answer that fails must not keep the next ones from being given. */
   #survive(answer: Observable<never>): Observable<never> {
-    return answer.pipe(
+    return defer(() => {
+      this.#answering = true;
+      return answer;
+    }).pipe(
       catchError((error: unknown) => {
         this.#fail(error);
         return EMPTY;
+      }),
+      finalize(() => {
+        this.#answering = false;
       }),
     );
   }
@@ -288,6 +322,13 @@ export class Session implements Client {
   hurry(): void {
     this.#hurried = true;
     this.#hurry$.next();
+  }
+
+  get #state(): SourceState {
+    if (this.#stopped) return 'stopping';
+    if (this.#answering) return this.#begun ? 'rebalancing' : 'starting';
+    if (!this.#begun) return 'starting';
+    return this.#pump.paused ? 'paused' : 'running';
   }
 
   #emitError(error: unknown): void {
@@ -347,6 +388,7 @@ export class Session implements Client {
           member: this.#member,
           policy: source,
           onGap: (gap) => {
+            this.#lanes.tallyOf(gap).misses += gap.to - gap.from;
             this.#report(gap);
           },
           onError: (error) => {
@@ -417,6 +459,7 @@ export class Session implements Client {
 
   #begin(found: readonly Start[]): void {
     const { group, emit } = this.#options;
+    this.#begun = true;
     this.#member.assign(found.map(({ checkpoint: { topic, partition }, fetchFrom }) => ({ topic, partition, offset: fetchFrom })));
     this.#open(found.map(({ checkpoint }) => checkpoint));
     emit({
@@ -468,6 +511,7 @@ export class Session implements Client {
       ).pipe(finalize(deadline.cancel)),
       this.#flush(),
       this.#do(() => {
+        this.#sampler.stop();
         this.#end(this.#lanes.all(), 'revoked');
         this.#mirror.stop();
         this.#pump.stop();
@@ -533,7 +577,7 @@ export class Session implements Client {
       lane.fence();
     }
     // All are closed by now: a credit that comes back may be used at once.
-    this.#demand.give(records, bytes);
+    this.#demand.abandon(records, bytes);
   }
 
   /** Others have taken these over: here they are lost, whatever the group says. */

@@ -3,6 +3,7 @@ import { timerMs } from '../options.js';
 import { OptionError } from '../errors.js';
 import type { Properties } from '../kafka.js';
 import type { Gap } from '../position.js';
+import type { SourceStats } from './sourceStats.js';
 
 /** Where a partition without a remembered position starts. */
 export type From = 'earliest' | 'latest' | 'fail' | { readonly timestamp: number };
@@ -42,6 +43,13 @@ export interface SourceOptions {
    * and what to do. Default 300,000 ms. Shorter than a single record's work may take, it ends a stream that is only slow; `Infinity` waits for ever.
    */
   readonly stallAfterMs?: number;
+  /**
+   * Called with the statistics of each subscription every `statsEveryMs`, and once more when it ends. Default: none, and nothing is sampled while
+   * nobody listens to `stats$` either. What it throws is an `error` event, and changes nothing for the records.
+   */
+  readonly onStats?: (stats: SourceStats) => void;
+  /** How often statistics are sampled while somebody listens. Default 1,000 ms. */
+  readonly statsEveryMs?: number;
   /** Ends the source gracefully when it aborts: what is in flight flows out and is committed, then the stream completes. Default: none. */
   readonly signal?: AbortSignal;
   /** More settings for this source's client, under librdkafka's names. Default: none. Those that would break a promise are refused. */
@@ -51,7 +59,7 @@ export interface SourceOptions {
 }
 
 /** The same with its defaults. */
-export type ResolvedSourceOptions = Required<Omit<SourceOptions, 'signal'>> & Pick<SourceOptions, 'signal'>;
+export type ResolvedSourceOptions = Required<Omit<SourceOptions, 'signal' | 'onStats'>> & Pick<SourceOptions, 'signal' | 'onStats'>;
 
 const MIB = 1024 * 1024;
 
@@ -65,6 +73,8 @@ export const SOURCE_OPTIONS: Readonly<Record<keyof SourceOptions, OptionKind>> =
   readCommitted: 'boolean',
   drainTimeoutMs: 'count',
   stallAfterMs: 'positive',
+  onStats: 'function',
+  statsEveryMs: 'positive',
   signal: 'signal',
   properties: 'object',
   topicProperties: 'object',
@@ -85,7 +95,7 @@ const RESERVED = [
 
 /** Fills in the defaults, and throws an `OptionError` for what cannot be. */
 export function resolveSourceOptions(where: string, options: SourceOptions): ResolvedSourceOptions {
-  const { maxInFlight = 4_096, from = 'earliest', signal } = options;
+  const { maxInFlight = 4_096, from = 'earliest', signal, onStats } = options;
   if (!Number.isInteger(maxInFlight)) throw new OptionError(`${where}: \`maxInFlight\` must be a whole number from 1 up.`);
   checkFrom(where, from);
   for (const settings of [options.properties, options.topicProperties]) {
@@ -104,9 +114,11 @@ export function resolveSourceOptions(where: string, options: SourceOptions): Res
     readCommitted: options.readCommitted ?? true,
     drainTimeoutMs: timerMs(options.drainTimeoutMs ?? 5_000),
     stallAfterMs: timerMs(options.stallAfterMs ?? 300_000),
+    statsEveryMs: timerMs(options.statsEveryMs ?? 1_000),
     properties: { ...options.properties },
     topicProperties: { ...options.topicProperties },
     ...(signal === undefined ? {} : { signal }),
+    ...(onStats === undefined ? {} : { onStats }),
   };
 }
 

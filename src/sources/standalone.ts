@@ -145,6 +145,10 @@ export class Standalone implements Membership {
     return this.#fetches.lastKnownEnd(partition);
   }
 
+  get rdkafkaStats(): unknown {
+    return this.#fetches.rdkafkaStats;
+  }
+
   offsetAt(partition: TopicPartition, timestamp: number): ObservableInput<number> {
     return this.#fetches.offsetAt(partition, timestamp);
   }

@@ -1,15 +1,14 @@
-import type { Observable } from 'rxjs';
 import { OptionError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
 import type { OffsetStore } from '../offsets/store.js';
 import type { StaleState } from '../position.js';
 import { checkOptions } from '../options.js';
-import type { KafkaRecord } from '../record.js';
 import { checkTopicName } from '../topicName.js';
 import { groupMember } from './consumer.js';
 import type { FetcherOptions } from './fetcher.js';
 import type { GroupSourceOptions } from './groupSource.js';
 import { groupSource } from './groupSource.js';
+import type { KafkaSource } from './kafkaSource.js';
 import { toPosix } from './pattern.js';
 import type { SourceOptions } from './sourceOptions.js';
 import { SOURCE_OPTIONS, resolveSourceOptions } from './sourceOptions.js';
@@ -65,7 +64,7 @@ const OPTIONS = { ...SOURCE_OPTIONS, group: 'text', offsets: 'object', mirror: '
  * );
  * ```
  */
-export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegExp, options: FromTopicOptions): Observable<KafkaRecord> {
+export function fromTopic(kafka: Kafka, topic: string | readonly string[] | RegExp, options: FromTopicOptions): KafkaSource {
   return groupSource(membership('fromTopic', kafka, topic, options));
 }
 

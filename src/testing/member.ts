@@ -62,6 +62,7 @@ const EMPTY: Contents = { timestamp: 0, key: null, value: null, headers: [] };
 export class FakeMember implements Membership {
   readonly reader: Reader;
   incremental = true;
+  readonly rdkafkaStats = undefined;
   closed = false;
   /** Whether it has joined the group: before that it is asked nothing. */
   joined = false;

@@ -1,0 +1,161 @@
+import type { Observable, SchedulerLike } from 'rxjs';
+import { EMPTY, Subject, asyncScheduler, defer, endWith, finalize, map, share, takeUntil, timer } from 'rxjs';
+import { Latencies } from '../latency.js';
+import type { Kafka } from '../kafka.js';
+import { timerMs } from '../options.js';
+import type { ProducerStats } from './producerStats.js';
+import type { Sent } from './transport.js';
+
+/** What a client holds, at one moment. */
+export interface SendQueue {
+  readonly sendQueueLength: number;
+  readonly sendQueueBytes: number;
+  readonly inFlight: number;
+}
+
+export interface ProducerMeterOptions {
+  readonly name: string;
+  readonly statsEveryMs: number;
+  readonly onStats: ((stats: ProducerStats) => void) | undefined;
+  /** What `onStats` throws. */
+  readonly onError: (error: unknown) => void;
+  readonly scheduler?: SchedulerLike;
+}
+
+const NOTHING: SendQueue = { sendQueueLength: 0, sendQueueBytes: 0, inFlight: 0 };
+
+/** Counts what becomes of the records of a sink, by one client or by several, one after the other; and samples it while anybody wants to know. */
+export class ProducerMeter {
+  readonly #options: ProducerMeterOptions;
+  readonly #scheduler: SchedulerLike;
+  readonly #latencies = new Latencies();
+  readonly #stop$ = new Subject<void>();
+  #stopped = false;
+  #isListenedTo = false;
+  /** The record that is timed: the others cost nothing. */
+  #timed: Sent | undefined;
+  #queue: () => SendQueue = () => NOTHING;
+  #delivered = 0;
+  #failed = 0;
+  #rdkafkaStats: unknown;
+
+  /** Hot; completes when the sink has ended, with a last word. */
+  readonly stats$: Observable<ProducerStats>;
+
+  constructor(options: ProducerMeterOptions) {
+    this.#options = options;
+    this.#scheduler = options.scheduler ?? asyncScheduler;
+    this.stats$ = defer(() => (this.#stopped ? EMPTY : this.#ticks(options.statsEveryMs))).pipe(share());
+  }
+
+  /** Calls `onStats` from now on. */
+  start(): void {
+    const { onStats, onError } = this.#options;
+    if (onStats === undefined) return;
+    void this.stats$.forEach((stats) => {
+      try {
+        onStats(stats);
+      } catch (error) {
+        onError(error);
+      }
+    });
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** There is a client, the first or another one, which holds this. What the one before it held is nobody's any more. */
+  use(queue: () => SendQueue): void {
+    this.#queue = queue;
+    this.#timed = undefined;
+  }
+
+  /** librdkafka's own statistics of the client. */
+  note(rdkafkaStats: unknown): void {
+    this.#rdkafkaStats = rdkafkaStats;
+  }
+
+  settled(delivered: number, failed: number): void {
+    this.#delivered += delivered;
+    this.#failed += failed;
+  }
+
+  /** What is sent in place of the record: itself, or itself with a watch, if none is timed. */
+  timing(sent: Sent): Sent {
+    if (!this.#isListenedTo || this.#timed !== undefined) return sent;
+    const began = this.#scheduler.now();
+    const timed: Sent = {
+      record: sent.record,
+      acknowledged: (partition, offset, timestamp) => {
+        this.latency(this.#scheduler.now() - began);
+        this.#release(timed);
+        sent.acknowledged(partition, offset, timestamp);
+      },
+      failed: (error) => {
+        this.#release(timed);
+        sent.failed(error);
+      },
+    };
+    this.#timed = timed;
+    return timed;
+  }
+
+  now(): number {
+    return this.#scheduler.now();
+  }
+
+  latency(ms: number): void {
+    this.#latencies.note(ms);
+  }
+
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#stop$.next();
+  }
+
+  #release(timed: Sent): void {
+    if (this.#timed === timed) this.#timed = undefined;
+  }
+
+  #ticks(everyMs: number): Observable<ProducerStats> {
+    this.#isListenedTo = true;
+    return timer(everyMs, everyMs, this.#scheduler).pipe(
+      finalize(() => {
+        this.#isListenedTo = false;
+      }),
+      takeUntil(this.#stop$),
+      endWith(0),
+      map(() => this.#sample()),
+    );
+  }
+
+  #sample(): ProducerStats {
+    return {
+      name: this.#options.name,
+      at: this.#scheduler.now(),
+      ...this.#queue(),
+      delivered: this.#delivered,
+      failed: this.#failed,
+      deliveryLatencyMs: this.#latencies.sample(),
+      rdkafkaStats: this.#rdkafkaStats,
+    };
+  }
+}
+
+/** The meter of a sink with these options. */
+export function meterOf(
+  kafka: Kafka,
+  name: string,
+  { onStats, statsEveryMs = 1_000 }: { readonly onStats?: (stats: ProducerStats) => void; readonly statsEveryMs?: number | undefined },
+): ProducerMeter {
+  return new ProducerMeter({
+    name,
+    statsEveryMs: timerMs(statsEveryMs),
+    onStats,
+    onError: (error) => {
+      kafka.emit({ type: 'error', client: name, error: error as Error });
+    },
+  });
+}
