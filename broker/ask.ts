@@ -18,7 +18,7 @@ export function ask(address: string, key: number, version: number, body: Buffer)
   request.writeInt16BE(version, 6);
   request.writeInt16BE(-1, 12);
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: address.slice(0, colon), port: Number(address.slice(colon + 1)) });
+    const socket = connect({ host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) });
     let answer = Buffer.alloc(0);
     socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error(`${address} did not answer within ${TIMEOUT_MS} ms`)));
     socket.on('error', reject);

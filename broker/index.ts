@@ -7,6 +7,7 @@ import { startJvmBroker } from './jvm.js';
 export type { BrokerKind, TestBroker } from './broker.js';
 export { startJvmBroker, type JvmBroker, type JvmBrokerOptions } from './jvm.js';
 export { authorizing, denyEverything, denyWrites } from './acls.js';
+export { setClientQuota } from './clientQuota.js';
 export { deleteRecords, type Deletion } from './deleteRecords.js';
 export { groups } from './groups.js';
 export { createTopic, deleteTopic, type TopicOptions } from './topics.js';

@@ -68,9 +68,10 @@ describe('the table of a running pipeline', () => {
     const long = source({ name: 'g'.repeat(300), partitions: [partition({ topic, partition: 1_234, committedLag: 9e15 })] });
     const other = source({ name: '\u001b[2J\u8cb8\u65b9', state: 'rebalancing' }, { waitingLocal: 1e15, creditsFree: 1e15 });
     const producer = {
-      ...{ type: 'producer', name: `producer ${'p'.repeat(200)}`, at: AT, sendQueueLength: 1e12, sendQueueBytes: 1, inFlight: 1e12 },
+      type: 'producer' as const,
+      ...{ name: `producer ${'p'.repeat(200)}`, at: AT, sendQueueLength: 1e12, sendQueueBytes: 1, inFlight: 1e12 },
       ...{ delivered: 1e12, failed: 1e12, deliveryLatencyMs: { last: 1, max: 1e12, mean: 1e12 }, rdkafkaStats: undefined },
-    } as const;
+    };
     const lines = table(stateOf(long, other, producer), { columns });
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
     // eslint-disable-next-line no-control-regex

@@ -23,7 +23,12 @@ export async function* servedStats(path: string, signal: AbortSignal): AsyncGene
     });
     // A pipeline that is killed hangs up like one that ends.
     socket.on('error', () => undefined);
-    for await (const line of createInterface({ input: socket })) {
+    const lines = createInterface({ input: socket });
+    // By itself it notices only a socket that ends, not one that breaks off.
+    socket.once('close', () => {
+      lines.close();
+    });
+    for await (const line of lines) {
       const said = parsed(line, path);
       if (said.type !== 'hello') yield said;
     }

@@ -118,7 +118,7 @@ export class NativeTransport implements Transport {
 
   #settle(): void {
     const [integers, doubles] = [this.#integers, this.#doubles];
-    let [settled, failed] = [0, 0];
+    const { outcomes } = this.#events;
     for (let count = this.#outbox.take(integers, doubles); count > 0; count = this.#outbox.take(integers, doubles)) {
       for (let i = 0; i < count; i += 1) {
         const id = integers[i * REPORT_INTEGERS + ID] as number;
@@ -127,20 +127,20 @@ export class NativeTransport implements Transport {
         if (sent === undefined) return;
         this.#sent[id] = undefined;
         this.#free.push(id);
-        settled += 1;
         const code = integers[i * REPORT_INTEGERS + CODE] as number;
         const partition = integers[i * REPORT_INTEGERS + PARTITION] as number;
         if (code === 0) {
+          outcomes.delivered += 1;
           const offset = doubles[i * REPORT_DOUBLES + OFFSET] as number;
           // Without an acknowledgement the client has another number below 0.
           sent.acknowledged(partition, offset < 0 ? NONE : offset, doubles[i * REPORT_DOUBLES + TIMESTAMP] as number);
         } else {
-          failed += 1;
+          outcomes.failed += 1;
           if (partition === NOT_TAKEN) sent.failed(refused(sent.record, code, this.#limits));
           else sent.failed(notAcknowledged(sent.record, code, textOf(code), partition));
         }
       }
     }
-    this.#events.onSettled(settled - failed, failed);
+    this.#events.onSettled();
   }
 }

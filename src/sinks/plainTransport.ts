@@ -80,10 +80,11 @@ export class PlainTransport implements Transport {
     if (sent === undefined) return;
     this.#pending.delete(id);
     const { partition, timestamp = -1 } = report;
+    this.#events.outcomes[error === null ? 'delivered' : 'failed'] += 1;
     // Without an acknowledgement the client counts up from a number below 0.
     if (error === null) sent.acknowledged(partition, Math.max(report.offset, -1), timestamp);
     else sent.failed(notAcknowledged(sent.record, codeOf(error), error.message, partition, error));
-    this.#events.onSettled(error === null ? 1 : 0, error === null ? 0 : 1);
+    this.#events.onSettled();
   }
 
   stop(): void {

@@ -71,8 +71,9 @@ export class ProducerClient implements Client {
     const { producer, transport } = open(kafka, {
       ...settingsOf(kafka, properties, topicProperties),
       events: {
+        outcomes: meter.outcomes,
         onRefused: (sent, error) => {
-          meter.settled(0, 1);
+          meter.outcomes.failed += 1;
           // Later, as every other outcome: nobody expects an answer inside the call.
           queueMicrotask(() => {
             if (this.#ending === undefined) sent.failed(error);
@@ -82,8 +83,7 @@ export class ProducerClient implements Client {
           this.#full = !hasRoom;
           if (this.#unsent.length > 0) this.#handOver();
         },
-        onSettled: (delivered, failed) => {
-          meter.settled(delivered, failed);
+        onSettled: () => {
           this.#patience?.refresh();
           const waits = this.#full || this.#unsent.length > 0;
           this.#full = false;

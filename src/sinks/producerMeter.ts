@@ -4,7 +4,7 @@ import { Latencies } from '../latency.js';
 import type { Kafka } from '../kafka.js';
 import { timerMs } from '../options.js';
 import type { ProducerStats } from './producerStats.js';
-import type { Sent } from './transport.js';
+import type { Outcomes, Sent } from './transport.js';
 
 /** What a client holds, at one moment. */
 export interface SendQueue {
@@ -35,10 +35,9 @@ export class ProducerMeter {
   /** The record that is timed: the others cost nothing. */
   #timed: Sent | undefined;
   #queue: () => SendQueue = () => NOTHING;
-  #delivered = 0;
-  #failed = 0;
   #rdkafkaStats: unknown;
 
+  readonly outcomes: Outcomes = { delivered: 0, failed: 0 };
   /** Hot; completes when the sink has ended, with a last word. */
   readonly stats$: Observable<ProducerStats>;
 
@@ -74,11 +73,6 @@ export class ProducerMeter {
   /** librdkafka's own statistics of the client. */
   note(rdkafkaStats: unknown): void {
     this.#rdkafkaStats = rdkafkaStats;
-  }
-
-  settled(delivered: number, failed: number): void {
-    this.#delivered += delivered;
-    this.#failed += failed;
   }
 
   /** What is sent in place of the record: itself, or itself with a watch, if none is timed. */
@@ -136,8 +130,7 @@ export class ProducerMeter {
       name: this.#options.name,
       at: this.#scheduler.now(),
       ...this.#queue(),
-      delivered: this.#delivered,
-      failed: this.#failed,
+      ...this.outcomes,
       deliveryLatencyMs: this.#latencies.sample(),
       rdkafkaStats: this.#rdkafkaStats,
     };

@@ -136,14 +136,16 @@ export class TransactionalProducer implements TransactionalClient {
     });
     const { length } = this.#records;
     if (length > 0) this.#meter.latency(this.#meter.now() - this.#sentAt);
-    this.#settled(length, 0);
+    this.#meter.outcomes.delivered += length;
+    this.#records = [];
   }
 
   async abort(): Promise<void> {
     await this.#insist('abort its transaction', (done) => {
       this.#producer.abortTransaction(this.#stepMs, done);
     });
-    this.#settled(0, this.#records.length);
+    this.#meter.outcomes.failed += this.#records.length;
+    this.#records = [];
   }
 
   hurry(): void {
@@ -165,11 +167,6 @@ export class TransactionalProducer implements TransactionalClient {
     const { length } = this.#records;
     const bytes = this.#records.reduce((sum, record) => sum + sizeOf(record), 0);
     return { sendQueueLength: length, sendQueueBytes: bytes, inFlight: Math.min(length, this.#nextId - this.#firstId) };
-  }
-
-  #settled(delivered: number, failed: number): void {
-    this.#meter.settled(delivered, failed);
-    this.#records = [];
   }
 
   async #connect(): Promise<void> {

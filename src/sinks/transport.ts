@@ -36,11 +36,18 @@ export interface Limits {
   readonly queueBytes: number;
 }
 
+/** What has become of records; they are counted before anybody is told of them. */
+export interface Outcomes {
+  delivered: number;
+  failed: number;
+}
+
 export interface TransportEvents {
+  readonly outcomes: Outcomes;
   /** The record was not taken, and never will be. */
   onRefused(sent: Sent, error: DeliveryError): void;
   /** Records have settled: there may be room for others. */
-  onSettled(delivered: number, failed: number): void;
+  onSettled(): void;
   /** What took longer is done; `hasRoom` is what `handOver` would have returned. */
   onHandedOver(hasRoom: boolean): void;
 }

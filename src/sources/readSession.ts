@@ -259,10 +259,10 @@ export class ReadSession implements Client {
     this.#pump.stop();
     // What is out goes its way, and nobody waits for a next record any more to write it.
     for (const lane of this.#lanes.all()) lane.whenIdle(() => this.#checkpointer.flush().subscribe());
-    this.#sampler.stop();
     await new Promise<void>((resolve) => {
       this.#pump.afterRead(resolve);
     });
+    this.#sampler.stop();
     await this.#options.fetcher.close();
   }
 
