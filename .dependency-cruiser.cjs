@@ -36,6 +36,7 @@ module.exports = {
     room('operators-know-words-and-the-store-port', '^src/operators/', [WORDS, STORE_PORT]),
     room('offsets-know-words', '^src/offsets/(?!group\\.ts$)', [WORDS, '^src/offsets/']),
     room('the-store-of-the-group-knows-kafka', '^src/offsets/group\\.ts$', [KAFKA, WORDS, STORE_PORT, '^src/offsets/forward\\.ts$']),
+    room('the-statistics-are-served-by-kafka-and-words', '^src/serveStats\\.ts$', [KAFKA, WORDS]),
     room('the-command-line-uses-the-public-surface-and-reads-stores', '^src/cli/', [
       '^src/index\\.ts$',
       '^src/offsets/snapshot\\.ts$',

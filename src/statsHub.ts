@@ -1,6 +1,14 @@
 import type { Observable } from 'rxjs';
 import { EMPTY, Subject, defer, from, merge, mergeMap } from 'rxjs';
 
+let ids = 0;
+
+/** A number that nobody else in the process has. */
+export function nextId(): number {
+  ids += 1;
+  return ids;
+}
+
 /** The statistics of all that is open, and of what is opened later, as one stream. Nothing is sampled while nobody listens. */
 export class StatsHub<S> {
   readonly #open = new Set<Observable<S>>();

@@ -74,6 +74,7 @@ describe('the examples of the README and of the doc comments', () => {
       'localhost:9092': brokers.join("', '"),
       './offsets': `${folder.path}/offsets`,
       './spill': `${folder.path}/spill`,
+      './billing.sock': `${folder.path}/billing.sock`,
       'billing': unique('billing'),
       ...topics,
     };

@@ -46,7 +46,14 @@ describe.each(['native', 'plain'])('the statistics of producers, the %s way', (w
       expect(inFlight).toBeLessThanOrEqual(sendQueueLength);
       expect(delivered + sendQueueLength).toBe(records);
     }
-    expect(own.at(-1)).toMatchObject({ name: 'producer', sendQueueLength: 0, sendQueueBytes: 0, inFlight: 0, delivered: records, failed: 0 });
+    expect(own.at(-1)).toMatchObject({
+      name: 'producer',
+      sendQueueLength: 0,
+      sendQueueBytes: 0,
+      inFlight: 0,
+      delivered: records,
+      failed: 0,
+    });
     // It lingered for so long.
     expect(Math.max(...own.map(({ deliveryLatencyMs }) => deliveryLatencyMs.max))).toBeGreaterThanOrEqual(250);
     expect(own.find(({ rdkafkaStats }) => rdkafkaStats !== undefined)?.rdkafkaStats).toMatchObject({ type: 'producer' });
@@ -67,7 +74,12 @@ describe.each(['native', 'plain'])('the statistics of producers, the %s way', (w
         onStats: (stats) => samples.push(stats),
       }),
     );
-    const errors = await lastValueFrom(deliveries$.pipe(filter((error) => error !== undefined), map(() => 1)));
+    const errors = await lastValueFrom(
+      deliveries$.pipe(
+        filter((error) => error !== undefined),
+        map(() => 1),
+      ),
+    );
     expect(errors).toBe(1);
     expect(samples.at(-1)).toMatchObject({ delivered: 2, failed: 2, sendQueueLength: 0 });
   });
@@ -83,7 +95,10 @@ describe.each(['native', 'plain'])('the statistics of producers, the %s way', (w
     void kafka.events$.forEach((event) => events.push(event));
     const throttled = firstValueFrom(kafka.events$.pipe(filter(({ type }) => type === 'throttle')));
     const written = range(0, 300).pipe(
-      toTopic(kafka, topic, () => ({ value: Buffer.alloc(1_000), partition: 0 }), { compression: 'none', properties: { 'batch.num.messages': 10 } }),
+      toTopic(kafka, topic, () => ({ value: Buffer.alloc(1_000), partition: 0 }), {
+        compression: 'none',
+        properties: { 'batch.num.messages': 10 },
+      }),
     );
     const writing = written.subscribe();
     expect(await throttled).toMatchObject({ type: 'throttle', client: 'producer' });

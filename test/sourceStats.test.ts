@@ -62,7 +62,15 @@ describe('the statistics of a source', () => {
       ends.map(({ offset }, i) => [offset, offset - (starts[i]?.offset ?? NaN)]),
     );
     for (const one of partitions)
-      expect(one).toMatchObject({ position: 100, frontier: 70, waitingKafka: 0, deliveredLag: 0, waitingLocal: 30, oldestOpen: 70, holes: 1 });
+      expect(one).toMatchObject({
+        position: 100,
+        frontier: 70,
+        waitingKafka: 0,
+        deliveredLag: 0,
+        waitingLocal: 30,
+        oldestOpen: 70,
+        holes: 1,
+      });
     expect(open.totals).toMatchObject({ emitted: 400, finished: 280, creditsFree: 880, creditsMax: 1_000, repeats: 0, misses: 0 });
     expect(open.totals.bufferedBytes).toBe(120 * 4);
     expect(open.totals.commits).toBeGreaterThan(0);
@@ -86,7 +94,12 @@ describe('the statistics of a source', () => {
       fetchBufferBytes: 50_000,
       properties: { 'max.partition.fetch.bytes': 10_000 },
     });
-    const work = orders$.pipe(mergeMap(() => new Subject<KafkaRecord>()), commit()).subscribe();
+    const work = orders$
+      .pipe(
+        mergeMap(() => new Subject<KafkaRecord>()),
+        commit(),
+      )
+      .subscribe();
     const before = await when(orders$.stats$, ({ totals }) => totals.waitingLocal === 5 && totals.kafkaLogSize === 2_000);
     const sum = before.partitions.reduce((all, { end, position }) => all + end - position, 0);
     expect(before.totals).toMatchObject({ waitingKafka: sum, deliveredLag: sum, creditsFree: 0, emitted: 5, finished: 0 });
@@ -142,7 +155,9 @@ describe('the statistics of a source', () => {
     const { totals } = await last;
     expect(totals.repeats).toBe(repeats.reduce((a, b) => a + b));
     expect(totals.repeats).toBeGreaterThan(300);
-    expect(totals.repeats).toBe(seen.filter(({ partition, offset }) => offset < (checkpoints.find((one) => one.partition === partition)?.runs.at(-1) ?? 0)).length);
+    expect(totals.repeats).toBe(
+      seen.filter(({ partition, offset }) => offset < (checkpoints.find((one) => one.partition === partition)?.runs.at(-1) ?? 0)).length,
+    );
     expect(totals).toMatchObject({ committedLag: 0, misses: 0, emitted: seen.length });
   });
 
@@ -151,7 +166,11 @@ describe('the statistics of a source', () => {
     await createTopic(brokers, topic, { partitions: 1 });
     {
       await using producer = await RawProducer.open(brokers);
-      await producer.write(topic, 0, Array.from({ length: 100 }, (_, n) => ({ value: String(n) })));
+      await producer.write(
+        topic,
+        0,
+        Array.from({ length: 100 }, (_, n) => ({ value: String(n) })),
+      );
       await using writer = await transactionalWriter(brokers, unique('writer'));
       await writer.begin();
       await writer.write(topic, ['aborted', 'aborted']);

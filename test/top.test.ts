@@ -73,7 +73,10 @@ describe('kafka-rx top', () => {
 
     const json = await top(running.socket, '--json', '--count', '2').ended;
     expect(json).toMatchObject({ code: 0, err: '' });
-    const samples = json.out.trimEnd().split('\n').map((line) => JSON.parse(line) as ServedStats);
+    const samples = json.out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as ServedStats);
     expect(samples).toHaveLength(2);
     expect(samples[1]).toMatchObject({ type: 'source', name: group, totals: { waitingLocal: 40, emitted: 60, finished: 20 } });
 
@@ -88,7 +91,9 @@ describe('kafka-rx top', () => {
     expect(existsSync(running.socket)).toBe(true);
     const gone = await top(running.socket).ended;
     expect(gone).toMatchObject({ code: 1, out: '' });
-    expect(gone.err).toMatch(/nobody serves statistics at .*billing\.sock \(ECONNREFUSED\).* call serveStats\(kafka, '.*billing\.sock'\)\?\n$/);
+    expect(gone.err).toMatch(
+      /nobody serves statistics at .*billing\.sock \(ECONNREFUSED\).* call serveStats\(kafka, '.*billing\.sock'\)\?\n$/,
+    );
   });
 
   it.each([
@@ -111,7 +116,11 @@ describe('kafka-rx top', () => {
     for (const greeting of ['hello\n', '{"type":"hello","format":2}\n', '7\n']) {
       const server = createServer((socket) => socket.end(greeting)).listen(path);
       const said = await top(path).ended;
-      expect(said).toMatchObject({ code: 1, out: '', err: expect.stringMatching(/no statistics that this version .* can read\.\n$/) as string });
+      expect(said).toMatchObject({
+        code: 1,
+        out: '',
+        err: expect.stringMatching(/no statistics that this version .* can read\.\n$/) as string,
+      });
       await new Promise((resolve) => server.close(resolve));
     }
     const help = await top('--help').ended;

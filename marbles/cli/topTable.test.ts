@@ -20,7 +20,7 @@ function partition(changes: Partial<Partition> = {}): Partition {
 
 function source(changes: Partial<Source> = {}, totals: Partial<Source['totals']> = {}): Source {
   return {
-    ...{ type: 'source', name: 'billing', at: AT, state: 'running', partitions: [partition()], rdkafkaStats: undefined },
+    ...{ type: 'source', id: 1, name: 'billing', at: AT, state: 'running', partitions: [partition()], rdkafkaStats: undefined },
     totals: {
       ...{ waitingKafka: 50, waitingLocal: 40, kafkaLogSize: 150, committedLag: 90, deliveredLag: 50, holes: 1, runs: 2, repeats: 0 },
       ...{ misses: 0, lateCompletions: 0, oldestOpenAgeMs: 1_234, bufferedBytes: 400, emitted: 1_000, finished: 960, creditsFree: 4_056 },
@@ -54,21 +54,24 @@ function later({ at, totals, partitions, ...rest }: Source, records: number): So
 describe('the table of a running pipeline', () => {
   it('has sources, with commit latency, and partitions, with lag, open records and rates', () => {
     const first = source();
-    expect(table(stateOf(first, later(first, 2_500)))).toEqual([
-      'source             state           lag    open    free   rec/s   commit      max',
-      'billing            running          90      40    4056    2500   1.3 ms    12 ms',
-      '',
-      'partition                           lag   unread    open    rec/s   oldest    runs',
-      'orders/0                             90       50      40     2500    1.2 s       2',
-    ].map((line) => expect.stringMatching(new RegExp(`^${line.replace(/ +/g, ' +').replace('/', '\\/')}$`)) as string));
+    expect(table(stateOf(first, later(first, 2_500)))).toEqual(
+      [
+        'source             state           lag    open    free   rec/s   commit      max',
+        'billing            running          90      40    4056    2500   1.3 ms    12 ms',
+        '',
+        'partition                           lag   unread    open    rec/s   oldest    runs',
+        'orders/0                             90       50      40     2500    1.2 s       2',
+      ].map((line) => expect.stringMatching(new RegExp(`^${line.replace(/ +/g, ' +').replace('/', '\\/')}$`)) as string),
+    );
   });
 
   it.each([40, 60, 80, 81, 120, 200])('fits into %d columns, whatever the names are', (columns) => {
     const topic = 'a'.repeat(120) + 'z'.repeat(129);
     const long = source({ name: 'g'.repeat(300), partitions: [partition({ topic, partition: 1_234, committedLag: 9e15 })] });
-    const other = source({ name: '\u001b[2J\u8cb8\u65b9', state: 'rebalancing' }, { waitingLocal: 1e15, creditsFree: 1e15 });
+    const other = source({ id: 2, name: '\u001b[2J\u8cb8\u65b9', state: 'rebalancing' }, { waitingLocal: 1e15, creditsFree: 1e15 });
     const producer = {
       type: 'producer' as const,
+      id: 7,
       ...{ name: `producer ${'p'.repeat(200)}`, at: AT, sendQueueLength: 1e12, sendQueueBytes: 1, inFlight: 1e12 },
       ...{ delivered: 1e12, failed: 1e12, deliveryLatencyMs: { last: 1, max: 1e12, mean: 1e12 }, rdkafkaStats: undefined },
     };
@@ -90,11 +93,28 @@ describe('the table of a running pipeline', () => {
   });
 
   it('names the source of a partition where there are several, and forgets one that has ended', () => {
-    const other = source({ name: 'audit', state: 'stopping', at: AT - 1_000 });
+    const other = source({ id: 2, name: 'audit', state: 'stopping', at: AT - 1_000 });
     const state = stateOf(other, source());
     expect(table(state).join('\n')).toMatch(/audit: orders\/0.*\n.*billing: orders\/0/);
-    state.take(source({ at: AT + 6_000 }));
+    state.take(source({ at: AT + 9_000 }));
+    expect(table(state).join('\n')).toMatch(/audit/);
+    state.take(source({ at: AT + 9_001 }));
     expect(table(state).join('\n')).not.toMatch(/audit/);
+  });
+
+  it('keeps sources of one name apart, and one that is sampled seldom', () => {
+    const [one, two] = [source(), source({ id: 2, partitions: [partition({ topic: 'payments', committedLag: 1 })] })];
+    const state = stateOf(one, two, later(one, 10), later(two, 20));
+    expect(state.sources.map(({ rate, stats }) => [stats.name, stats.id, rate])).toEqual([
+      ['billing', 1, 10],
+      ['billing', 2, 20],
+    ]);
+    expect(table(state).join('\n')).toMatch(/billing: orders\/0.*\n.*billing: payments\/0/);
+    const seldom = source({ id: 3, name: 'seldom', at: AT - 100_000 });
+    state.take(seldom);
+    state.take({ ...seldom, at: AT });
+    state.take(source({ at: AT + 200_000 }));
+    expect(state.sources.map(({ stats }) => stats.name)).toEqual(['billing', 'seldom']);
   });
 
   it('tells no lag of a log whose end is not known, and no age where nothing is open', () => {

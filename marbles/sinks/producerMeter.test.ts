@@ -5,7 +5,14 @@ import type { ProducerMeterOptions } from '../../src/sinks/producerMeter.js';
 import { ProducerMeter } from '../../src/sinks/producerMeter.js';
 import type { Sent } from '../../src/sinks/transport.js';
 
-const record = { topic: 'orders', partition: null, key: null, value: Buffer.from('abc'), timestamp: undefined, headers: [] } as Sent['record'];
+const record = {
+  topic: 'orders',
+  partition: null,
+  key: null,
+  value: Buffer.from('abc'),
+  timestamp: undefined,
+  headers: [],
+} as Sent['record'];
 
 function sent() {
   const told: unknown[] = [];
@@ -60,6 +67,7 @@ describe('the statistics of a producer', () => {
     await pass(1_000);
     expect(samples).toEqual([
       {
+        id: expect.any(Number) as number,
         ...{ name: 'producer', at: Date.now() - 120, sendQueueLength: 5, sendQueueBytes: 15, inFlight: 2, delivered: 3, failed: 1 },
         ...{ deliveryLatencyMs: { last: 90, max: 90, mean: 60 }, rdkafkaStats: { txmsgs: 4 } },
       },

@@ -347,6 +347,15 @@ describe('the statistics of a source', () => {
     heard(s.source$);
     (await member(s)).give(0);
     await pass(2_000);
-    expect(Reflect.ownKeys(records[0] as KafkaRecord)).toEqual(['topic', 'partition', 'offset', 'timestamp', 'key', 'value', 'headers', LANE]);
+    expect(Reflect.ownKeys(records[0] as KafkaRecord)).toEqual([
+      'topic',
+      'partition',
+      'offset',
+      'timestamp',
+      'key',
+      'value',
+      'headers',
+      LANE,
+    ]);
   });
 });

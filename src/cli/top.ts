@@ -57,10 +57,8 @@ export function viewOn(out: Output, json: boolean): (sample: Sample) => void {
   const state = new TopState();
   if (out.isTTY !== true)
     return (sample) => {
-      state.take(sample);
-      const [source, producer] = sample.type === 'source' ? [state.source(sample.name)] : [undefined, state.producer(sample.name)];
-      if (source !== undefined) out.write(sourceLines(source).join(''));
-      if (producer !== undefined) out.write(producerLine(producer));
+      const view = state.take(sample);
+      out.write('partitions' in view ? sourceLines(view).join('') : producerLine(view));
     };
   let drawn = false;
   return (sample) => {

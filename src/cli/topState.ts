@@ -6,6 +6,7 @@ type Of<T extends Sample['type']> = Extract<Sample, { readonly type: T }>;
 /** A source, its rate, and its partitions with theirs, in records per second. */
 export interface SourceView {
   readonly stats: Of<'source'>;
+  readonly everyMs: number;
   readonly rate: number;
   readonly partitions: readonly PartitionView[];
 }
@@ -17,60 +18,65 @@ export interface PartitionView {
 
 export interface ProducerView {
   readonly stats: Of<'producer'>;
+  readonly everyMs: number;
   readonly rate: number;
 }
 
-/** One that has ended is shown for so long. */
-const ENDED_MS = 5_000;
+/** One that nothing was heard of for so many of its samples, and for so long, has ended. */
+const MISSED = 3;
+const MISSED_MS = 10_000;
 
 /** The newest sample of everything, with rates: those are between two samples of the same. */
 export class TopState {
-  readonly #sources = new Map<string, SourceView>();
-  readonly #producers = new Map<string, ProducerView>();
-  #newest = 0;
+  readonly #sources = new Map<number, SourceView>();
+  readonly #producers = new Map<number, ProducerView>();
 
-  take(sample: Sample): void {
-    this.#newest = Math.max(this.#newest, sample.at);
-    if (sample.type === 'source') {
-      const { name } = sample;
-      const before = this.#sources.get(name);
-      this.#sources.delete(name);
-      this.#sources.set(name, sourceView(sample, before));
-    } else {
-      const before = this.#producers.get(sample.name)?.stats;
-      this.#producers.set(sample.name, { stats: sample, rate: rate(sample, before, ({ delivered }) => delivered) });
-    }
-    for (const [name, { stats }] of this.#sources)
-      if (stats.state === 'stopping' && this.#newest - stats.at > ENDED_MS) this.#sources.delete(name);
+  /** Answers what has come of it. */
+  take(sample: Sample): SourceView | ProducerView {
+    const { id, at } = sample;
+    let taken: SourceView | ProducerView;
+    if (sample.type === 'source') this.#sources.set(id, (taken = sourceView(sample, this.#sources.get(id))));
+    else this.#producers.set(id, (taken = producerView(sample, this.#producers.get(id))));
+    for (const views of [this.#sources, this.#producers])
+      for (const [other, { stats, everyMs }] of views) if (at - stats.at > Math.max(MISSED_MS, MISSED * everyMs)) views.delete(other);
+    return taken;
   }
 
   /** By name. */
   get sources(): readonly SourceView[] {
-    return [...this.#sources.values()].toSorted((a, b) => (a.stats.name < b.stats.name ? -1 : 1));
+    return [...this.#sources.values()].toSorted(byName);
   }
 
   get producers(): readonly ProducerView[] {
-    return [...this.#producers.values()];
-  }
-
-  source(name: string): SourceView | undefined {
-    return this.#sources.get(name);
-  }
-
-  producer(name: string): ProducerView | undefined {
-    return this.#producers.get(name);
+    return [...this.#producers.values()].toSorted(byName);
   }
 }
 
+interface Named {
+  readonly stats: { readonly id: number; readonly name: string };
+}
+
+function byName({ stats: a }: Named, { stats: b }: Named): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : a.id - b.id;
+}
+
+function producerView(stats: Of<'producer'>, before: ProducerView | undefined): ProducerView {
+  const everyMs = stats.at - (before?.stats.at ?? stats.at);
+  return { stats, everyMs, rate: rate(stats, before?.stats, ({ delivered }) => delivered) };
+}
+
 function sourceView(stats: Of<'source'>, before: SourceView | undefined): SourceView {
-  const seconds = before === undefined ? 0 : (stats.at - before.stats.at) / 1_000;
+  const everyMs = stats.at - (before?.stats.at ?? stats.at);
   const partitions = stats.partitions.map((one) => {
     const earlier = before?.stats.partitions.find(({ topic, partition, epoch }) => {
       return topic === one.topic && partition === one.partition && epoch === one.epoch;
     });
-    return { stats: one, rate: earlier === undefined || seconds <= 0 ? 0 : Math.max(0, one.position - earlier.position) / seconds };
+    return {
+      stats: one,
+      rate: earlier === undefined || everyMs <= 0 ? 0 : (1_000 * Math.max(0, one.position - earlier.position)) / everyMs,
+    };
   });
-  return { stats, rate: rate(stats, before?.stats, ({ totals }) => totals.emitted), partitions };
+  return { stats, everyMs, rate: rate(stats, before?.stats, ({ totals }) => totals.emitted), partitions };
 }
 
 /** What counts up from zero again, as after a restart, has no rate before the next sample. */

@@ -3,6 +3,7 @@ import { EMPTY, Subject, asyncScheduler, defer, endWith, finalize, map, share, t
 import { Latencies } from '../latency.js';
 import type { Kafka } from '../kafka.js';
 import { timerMs } from '../options.js';
+import { nextId } from '../statsHub.js';
 import type { ProducerStats } from './producerStats.js';
 import type { Outcomes, Sent } from './transport.js';
 
@@ -28,6 +29,7 @@ const NOTHING: SendQueue = { sendQueueLength: 0, sendQueueBytes: 0, inFlight: 0 
 export class ProducerMeter {
   readonly #options: ProducerMeterOptions;
   readonly #scheduler: SchedulerLike;
+  readonly #id = nextId();
   readonly #latencies = new Latencies();
   readonly #stop$ = new Subject<void>();
   #stopped = false;
@@ -127,6 +129,7 @@ export class ProducerMeter {
 
   #sample(): ProducerStats {
     return {
+      id: this.#id,
       name: this.#options.name,
       at: this.#scheduler.now(),
       ...this.#queue(),

@@ -7,6 +7,8 @@ import type { Latency } from '../latency.js';
  * `publisher`: from when it was made).
  */
 export interface ProducerStats {
+  /** A number of its own for each subscription of the process: those of `toTopic` have one name. */
+  readonly id: number;
   /** `'producer'` of a `toTopic`, `'producer <transactionalId>'` of a `toTransaction`, or `'publisher'`. As in the events of the client. */
   readonly name: string;
   /** Milliseconds since the epoch. */

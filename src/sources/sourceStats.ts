@@ -89,6 +89,8 @@ export interface SourceTotals {
  * Sampled every `statsEveryMs` while somebody listens, and once more when the source ends; a record costs nothing for it.
  */
 export interface SourceStats {
+  /** A number of its own for each subscription of the process: those of one group have one name. */
+  readonly id: number;
   /** The group, or the `name` of a source without one; of a `readTopic`, its topic. */
   readonly name: string;
   /** Milliseconds since the epoch. */

@@ -1,5 +1,6 @@
 import type { Observable, SchedulerLike } from 'rxjs';
 import { EMPTY, Subject, asyncScheduler, defer, endWith, map, share, takeUntil, timer } from 'rxjs';
+import { nextId } from '../statsHub.js';
 import type { Checkpointer } from './checkpointer.js';
 import type { Finished } from './computeStats.js';
 import { partitionStats, totals } from './computeStats.js';
@@ -35,6 +36,7 @@ export interface StatsSamplerOptions {
 export class StatsSampler {
   readonly #options: StatsSamplerOptions;
   readonly #scheduler: SchedulerLike;
+  readonly #id = nextId();
   readonly #ends: LogEnds;
   #ages = new WeakMap<PartitionLane, OpenAges>();
   readonly #stop$ = new Subject<void>();
@@ -95,6 +97,7 @@ export class StatsSampler {
     );
     const { repeats, misses } = tally();
     return {
+      id: this.#id,
       name,
       at,
       state: state(),
