@@ -19,8 +19,13 @@ const isReal = inject('brokerKind') !== 'embedded';
 const FINISHES_SOME = fileURLToPath(new URL('../.build/test/programs/finishesSome.js', import.meta.url));
 
 /** The first sample that is so. A test that waits for ever has failed. */
-function when(stats$: Observable<SourceStats>, met: (stats: SourceStats) => boolean): Promise<SourceStats> {
-  return firstValueFrom(stats$.pipe(filter(met)));
+async function when(stats$: Observable<SourceStats>, met: (stats: SourceStats) => boolean): Promise<SourceStats> {
+  return sampled(await firstValueFrom(stats$.pipe(filter(met)), { defaultValue: undefined }));
+}
+
+function sampled(stats: SourceStats | undefined): SourceStats {
+  if (stats === undefined) throw new Error('the statistics have ended before');
+  return stats;
 }
 
 const byPartition = (a: PartitionStats, b: PartitionStats): number => a.partition - b.partition;
@@ -149,10 +154,10 @@ describe('the statistics of a source', () => {
         take(600 - checkpoints.reduce((all, { frontier, runs }) => all + finished(frontier, runs), 0)),
       ),
     );
-    const last = lastValueFrom(kafka.stats$);
+    const last = lastValueFrom(kafka.stats$, { defaultValue: undefined });
     await done;
     await kafka.close();
-    const { totals } = await last;
+    const { totals } = sampled(await last);
     expect(totals.repeats).toBe(repeats.reduce((a, b) => a + b));
     expect(totals.repeats).toBeGreaterThan(300);
     expect(totals.repeats).toBe(
@@ -187,7 +192,12 @@ describe('the statistics of a source', () => {
     await deleteRecords(brokers[0] as string, topic, [{ partition: 0, before: 40 }]);
     const orders$ = fromTopic(kafka, topic, { ...options, onOutOfRange: 'earliest' });
     const seen: number[] = [];
-    const done = orders$.pipe(commit()).subscribe(({ offset }) => seen.push(offset));
+    const done = orders$
+      .pipe(
+        commit(),
+        tap(({ offset }) => seen.push(offset)),
+      )
+      .subscribe();
     const { partitions, totals } = await when(orders$.stats$, (stats) => stats.totals.committedLag === 1 && stats.totals.kafkaLogSize > 0);
     done.unsubscribe();
     expect(seen).toEqual([...Array.from({ length: 60 }, (_, i) => 40 + i), 103]);
@@ -203,7 +213,7 @@ describe('the statistics of a source', () => {
     const range = { from: 5, until: 'latest', statsEveryMs: 20, onStats: (stats: SourceStats) => samples.push(stats) } as const;
     const orders$ = readTopic(kafka, topic, range);
     const ended = when(orders$.stats$, ({ state }) => state === 'stopping');
-    const seen = await lastValueFrom(orders$.pipe(toArray()));
+    const seen = await lastValueFrom(orders$.pipe(toArray()), { defaultValue: [] });
     await ended;
     expect(seen).toHaveLength(60);
     expect(samples.at(-1)).toMatchObject({ name: topic, totals: { emitted: 60, finished: 60, waitingLocal: 0, committedLag: 0 } });

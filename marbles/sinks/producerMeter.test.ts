@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { DeliveryError } from '../../src/errors.js';
+import { DeliveryError } from '../../src/errors.js';
 import type { ProducerStats } from '../../src/sinks/producerStats.js';
 import type { ProducerMeterOptions } from '../../src/sinks/producerMeter.js';
 import { ProducerMeter } from '../../src/sinks/producerMeter.js';
@@ -81,7 +81,7 @@ describe('the statistics of a producer', () => {
     const { meter } = scene();
     void meter.stats$.forEach(() => undefined);
     const [first, second] = [sent(), sent()];
-    const error = new Error('no') as DeliveryError;
+    const error = new DeliveryError('no', { topic: 'orders', partition: 0, kafkaCode: -1, outcome: 'unknown', retriable: true });
     meter.timing(first.one).failed(error);
     expect(first.told).toEqual([error]);
     expect(meter.timing(second.one)).not.toBe(second.one);

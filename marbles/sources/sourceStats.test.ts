@@ -1,4 +1,4 @@
-import { NEVER, Subject, concatMap, delay, filter, map, mergeMap, of, take } from 'rxjs';
+import { NEVER, Subject, concatMap, delay, filter, from, lastValueFrom, map, mergeMap, of, take, tap } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LANE } from '../../src/position.js';
 import type { KafkaEvent } from '../../src/events.js';
@@ -57,6 +57,15 @@ function heard({ stats$ }: Pick<KafkaSource, 'stats$'>) {
 
 function partition(stats: SourceStats, number = 0): PartitionStats {
   return stats.partitions.find((one) => one.partition === number) as PartitionStats;
+}
+
+/** What an earlier process has left. */
+async function remember(offsets: OffsetStore, number: number, frontier: number, runs: readonly number[] = []): Promise<void> {
+  const at = { topic: TOPIC, partition: number };
+  const [claim] = await lastValueFrom(from(offsets.claim(GROUP, [at])), { defaultValue: [] });
+  await lastValueFrom(from(offsets.write(GROUP, [{ ...at, epoch: claim?.epoch ?? 0, frontier, runs, metadata: '' }])), {
+    defaultValue: [],
+  });
 }
 
 const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
@@ -135,7 +144,7 @@ describe('the statistics of a source', () => {
           delay(latencies.shift() ?? 0),
           concatMap(() => inner.write(group, checkpoints)),
         ),
-    } as OffsetStore;
+    };
     const s = scene(new Brokers(3), { statsEveryMs: 1_000 }, slow);
     const stats = heard(s.source$);
     const { work, finish } = holding();
@@ -204,9 +213,7 @@ describe('the statistics of a source', () => {
 
   it('count offsets that hold no record any more, but not those before a first start, nor those that were finished', async () => {
     const offsets = memoryOffsets();
-    const claims = [...(offsets.claim(GROUP, [{ topic: TOPIC, partition: 1 }]) as Iterable<readonly { epoch: number }[]>)].flat();
-    const checkpoint = { topic: TOPIC, partition: 1, epoch: claims[0]?.epoch ?? 0, frontier: 2, runs: [4, 6, 8, 9], metadata: '' };
-    void [...(offsets.write(GROUP, [checkpoint]) as Iterable<unknown>)];
+    await remember(offsets, 1, 2, [4, 6, 8, 9]);
     const brokers = new Brokers(0, 0);
     brokers.append(0, 5, 6, 9, 10);
     brokers.deleteBefore(0, 5);
@@ -224,12 +231,7 @@ describe('the statistics of a source', () => {
 
   it('count what was passed over because it is out of range', async () => {
     const offsets = memoryOffsets();
-    const claims = [...(offsets.claim(GROUP, [{ topic: TOPIC, partition: 0 }]) as Iterable<readonly { epoch: number }[]>)].flat();
-    void [
-      ...(offsets.write(GROUP, [
-        { topic: TOPIC, partition: 0, epoch: claims[0]?.epoch ?? 0, frontier: 2, runs: [], metadata: '' },
-      ]) as Iterable<unknown>),
-    ];
+    await remember(offsets, 0, 2);
     const brokers = new Brokers(10);
     brokers.deleteBefore(0, 6);
     const s = scene(brokers, { onOutOfRange: 'earliest' }, offsets);
@@ -306,7 +308,7 @@ describe('the statistics of a source', () => {
   it('of all sources that are open come through the Kafka, later ones too', async () => {
     const s = scene(new Brokers(2));
     const names = new Set<string>();
-    s.kafka.stats$.subscribe(({ partitions }) => names.add(partitions.map((one) => one.partition).join()));
+    void s.kafka.stats$.forEach(({ partitions }) => names.add(partitions.map((one) => one.partition).join()));
     s.source$.pipe(commit()).subscribe();
     const first = await member(s);
     first.give(0);
@@ -324,7 +326,12 @@ describe('the statistics of a source', () => {
         throw new RangeError('no chart');
       },
     });
-    const done = s.source$.pipe(release()).subscribe(({ offset }) => seen.push(offset));
+    const done = s.source$
+      .pipe(
+        release(),
+        tap(({ offset }) => seen.push(offset)),
+      )
+      .subscribe();
     (await member(s)).give(0);
     await pass(1_000);
     expect(seen).toEqual([0, 1, 2]);
@@ -343,7 +350,7 @@ describe('the statistics of a source', () => {
   it('cost a record nothing that is kept: a lane has no time for each', async () => {
     const s = scene(new Brokers(1));
     const records: KafkaRecord[] = [];
-    s.source$.pipe(commit()).subscribe((record) => records.push(record));
+    void s.source$.pipe(commit()).forEach((record) => records.push(record));
     heard(s.source$);
     (await member(s)).give(0);
     await pass(2_000);
