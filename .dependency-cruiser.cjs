@@ -1,6 +1,6 @@
 /** The direction of imports: index → sources, sinks, operators → kafka → words; offsets → words. */
 const WORDS =
-  '^src/(record|position|state|errors|events|options|topicName|assertPositioned|drain|fifo|listen|codecs|failures|parts|turns|retries|processing|lock|localDirectory|cluster|latency|statsHub|sources/sourceStats|sinks/producerStats)\\.ts$';
+  '^src/(record|position|state|errors|events|logging|options|topicName|assertPositioned|drain|fifo|listen|codecs|failures|parts|turns|retries|processing|lock|localDirectory|cluster|latency|statsHub|sources/sourceStats|sinks/producerStats)\\.ts$';
 const CLIENTS = '^src/(rdkafka|addon|noAddon|clientEvents|brokerErrors|connect)\\.ts$';
 const KAFKA = '^src/(kafka|rdkafka|addon|noAddon|clientEvents|brokerErrors|connect)\\.ts$';
 const ADMIN = '^src/admin/';
@@ -33,6 +33,7 @@ module.exports = {
     room('administration-knows-clients-and-words', ADMIN, [CLIENTS, WORDS]),
     room('sources-know-kafka-words-and-the-store-port', '^src/sources/', [KAFKA, WORDS, STORE_PORT]),
     room('sinks-know-kafka-and-words', '^src/sinks/', [KAFKA, WORDS]),
+    room('telemetry-knows-words-and-what-statistics-look-like', '^src/telemetry/', [WORDS, '^src/sources/sourceStats\\.ts$']),
     room('operators-know-words-and-the-store-port', '^src/operators/', [WORDS, STORE_PORT]),
     room('offsets-know-words', '^src/offsets/(?!group\\.ts$)', [WORDS, '^src/offsets/']),
     room('the-store-of-the-group-knows-kafka', '^src/offsets/group\\.ts$', [KAFKA, WORDS, STORE_PORT, '^src/offsets/forward\\.ts$']),

@@ -76,6 +76,10 @@ export { memoryOffsets } from './offsets/memory.js';
 export type { ApplyWrite, Checkpoint, Claim, GroupCommits, OffsetStore } from './offsets/store.js';
 export type { ApplyState, StateKey, StateKeyPart, StateRange, StateReader, StateTable, StateTransaction } from './state.js';
 
+export { tracing } from './telemetry/tracing.js';
+export type { Tracing, TracingOptions } from './telemetry/tracing.js';
+export type { OpenTelemetryApi } from './telemetry/openTelemetry.js';
+
 export { drain } from './drain.js';
 export type { DrainOptions } from './drain.js';
 

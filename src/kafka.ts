@@ -7,6 +7,8 @@ import { topicAdmin } from './admin/topicAdmin.js';
 import type { Properties } from './cluster.js';
 import { ClosedError, OptionError } from './errors.js';
 import type { KafkaEvent } from './events.js';
+import type { Logger } from './logging.js';
+import { logTo } from './logging.js';
 import { checkOptions, timerMs } from './options.js';
 import { rdkafka } from './rdkafka.js';
 import type { ProducerStats } from './sinks/producerStats.js';
@@ -14,6 +16,7 @@ import type { SourceStats } from './sources/sourceStats.js';
 import { StatsHub } from './statsHub.js';
 
 export type { Properties } from './cluster.js';
+export type { Logger } from './logging.js';
 
 /** A TLS identity and whom to trust. PEM text or files' contents. */
 export interface SslOptions {
@@ -31,14 +34,6 @@ export interface SaslOptions {
   readonly password: string;
 }
 
-/** Anything pino-shaped. */
-export interface Logger {
-  debug(context: object, message: string): void;
-  info(context: object, message: string): void;
-  warn(context: object, message: string): void;
-  error(context: object, message: string): void;
-}
-
 export interface KafkaOptions {
   /** Where to look for the cluster first, as `host:port`. One that answers is enough. */
   readonly brokers: readonly string[];
@@ -54,7 +49,10 @@ export interface KafkaOptions {
   readonly properties?: Properties;
   /** More topic settings for every client, under librdkafka's names. They have to stand here: the client ignores them among `properties`. */
   readonly topicProperties?: Properties;
-  /** Gets every event of `events$`. Default: none. */
+  /**
+   * Gets a line for every event of `events$`: `error` for what went wrong, `warn` for partitions or records that were lost, came late or are out of
+   * date and for brokers that slow down, `info` for rebalances, `debug` for statistics. Contexts are flat, and an error is their `err`. Default: none.
+   */
   readonly logger?: Logger;
 }
 
@@ -100,6 +98,7 @@ export class Kafka {
   readonly #sources = new StatsHub<SourceStats>();
   readonly #producers = new StatsHub<ProducerStats>();
   readonly #adminCalls: Calls;
+  readonly #properties: Properties;
   #closing: Promise<void> | undefined;
 
   /** Topics, offsets and groups. Connects at the first call. */
@@ -108,8 +107,6 @@ export class Kafka {
   readonly brokers: readonly string[];
   /** @internal */
   readonly connectTimeoutMs: number;
-  /** librdkafka's settings for every client. @internal */
-  readonly properties: Properties;
   /** @internal */
   readonly topicProperties: Properties;
 
@@ -117,7 +114,7 @@ export class Kafka {
     checkOptions('new Kafka', options, OPTIONS, ['brokers']);
     this.brokers = checkBrokers(options.brokers);
     this.connectTimeoutMs = timerMs(options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
-    this.properties = {
+    this.#properties = {
       'client.id': options.clientId ?? 'kafka-rx',
       ...options.properties,
       'metadata.broker.list': this.brokers.join(','),
@@ -126,7 +123,13 @@ export class Kafka {
     this.topicProperties = { ...options.topicProperties };
     this.#adminCalls = new Calls(this);
     this.admin = { ...topicAdmin(this.#adminCalls), ...groupAdmin(this.#adminCalls) };
-    if (options.logger !== undefined) logTo(options.logger, this.#events$);
+    if (options.logger !== undefined)
+      logTo(options.logger, this.#events$, { clientId: this.#properties['client.id'], brokers: this.brokers });
+  }
+
+  /** librdkafka's settings for every client. They hold secrets, so whoever prints this object must not find them in it. @internal */
+  get properties(): Properties {
+    return this.#properties;
   }
 
   /** What the linked librdkafka was built with: `'ssl'`, `'zstd'`, `'sasl_scram'` and so on. */
@@ -245,21 +248,4 @@ function security({ ssl, sasl }: KafkaOptions): Properties {
     settings['sasl.password'] = sasl.password;
   }
   return settings;
-}
-
-function logTo(logger: Logger, events$: Observable<KafkaEvent>): void {
-  void events$.forEach((event) => {
-    try {
-      log(logger, event);
-    } catch {
-      // A logger that fails has nowhere to say so, and is no reason to stop.
-    }
-  });
-}
-
-function log(logger: Logger, event: KafkaEvent): void {
-  if (event.type === 'error') logger.error({ event }, event.error.message);
-  else if (event.type === 'log') logger[event.level]({ event }, event.message);
-  else if (event.type === 'stats') logger.debug({ event }, 'statistics');
-  else logger.info({ event }, event.type);
 }

@@ -1,0 +1,111 @@
+import type { Attributes, OpenTelemetryApi, SpanContext, SpanLink, TraceContext } from '../../src/telemetry/openTelemetry.js';
+
+/** A span as the stand-in below notes it. */
+export interface NotedSpan {
+  readonly name: string;
+  readonly kind: number;
+  readonly attributes: Attributes;
+  readonly links: readonly SpanLink[];
+  readonly context: SpanContext;
+  /** The id of the span above it. */
+  readonly parent: string | undefined;
+  status: number;
+  /** How often it was ended. */
+  ends: number;
+}
+
+class Context implements TraceContext {
+  readonly span: SpanContext | undefined;
+  readonly state: string;
+
+  constructor(span?: SpanContext, state = '') {
+    this.span = span;
+    this.state = state;
+  }
+
+  getValue(): undefined {
+    return undefined;
+  }
+
+  setValue(): Context {
+    return this;
+  }
+
+  deleteValue(): Context {
+    return this;
+  }
+}
+
+/**
+ * Stands in for `@opentelemetry/api` with a tracer that notes its spans, and with a propagator of `traceparent` and `tracestate`.
+ *
+ * Its ids are small numbers in the right number of digits. A context is active in the call of `with` only, not in what that has begun.
+ */
+export function openTelemetry() {
+  const spans: NotedSpan[] = [];
+  let active = new Context();
+  let ids = 0;
+  const api: OpenTelemetryApi = {
+    trace: {
+      getTracer: () => ({
+        startSpan: (name, { kind, attributes, links }, context) => {
+          const above = (context as Context).span;
+          const spanId = String((ids += 1)).padStart(16, '0');
+          const noted: NotedSpan = {
+            name,
+            kind,
+            attributes: { ...attributes },
+            links,
+            context: { traceId: above?.traceId ?? spanId.padStart(32, '0'), spanId, traceFlags: 1 },
+            parent: above?.spanId,
+            status: 0,
+            ends: 0,
+          };
+          spans.push(noted);
+          return {
+            context: noted.context,
+            setAttribute: (attribute, value) => {
+              noted.attributes[attribute] = value;
+            },
+            setStatus: ({ code }) => {
+              noted.status = code;
+            },
+            end: () => {
+              noted.ends += 1;
+            },
+          };
+        },
+      }),
+      setSpan: (context, span) => new Context((span as unknown as NotedSpan).context, (context as Context).state),
+      getSpanContext: (context) => (context as Context).span,
+      isSpanContextValid: ({ spanId }) => !/^0*$/.test(spanId),
+    },
+    context: {
+      active: () => active,
+      with: (context, work) => {
+        const before = active;
+        active = context as Context;
+        try {
+          return work();
+        } finally {
+          active = before;
+        }
+      },
+    },
+    propagation: {
+      inject: (context, carrier, setter) => {
+        const { span, state } = context as Context;
+        if (span === undefined) return;
+        setter.set(carrier, 'traceparent', `00-${span.traceId}-${span.spanId}-01`);
+        if (state !== '') setter.set(carrier, 'tracestate', state);
+      },
+      extract: (context, carrier, getter) => {
+        const [, traceId, spanId] = getter.get(carrier, 'traceparent')?.split('-') ?? [];
+        if (traceId === undefined || spanId === undefined) return context;
+        return new Context({ traceId, spanId, traceFlags: 1 }, getter.get(carrier, 'tracestate'));
+      },
+      fields: () => ['traceparent', 'tracestate'],
+    },
+  };
+  return { api, spans, active: (): string | undefined => active.span?.spanId };
+}
