@@ -5,7 +5,7 @@ import { environmentBroker } from './environment.js';
 import { startJvmBroker } from './jvm.js';
 
 export type { BrokerKind, TestBroker } from './broker.js';
-export { startJvmBroker, type JvmBroker, type JvmBrokerOptions } from './jvm.js';
+export { LOGIN, startJvmBroker, type JvmBroker, type JvmBrokerOptions } from './jvm.js';
 export { authorizing, denyEverything, denyWrites } from './acls.js';
 export { setClientQuota } from './clientQuota.js';
 export { deleteRecords, type Deletion } from './deleteRecords.js';

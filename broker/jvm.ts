@@ -10,10 +10,15 @@ import { untilReady } from './ready.js';
 import { newClusterId, singleNode } from './settings.js';
 import { startSupervised, type Supervised } from './supervised.js';
 
+/** Who may log in at the guarded listener, with SASL PLAIN and without TLS. */
+export const LOGIN = { mechanism: 'PLAIN', username: 'somebody', password: 'a password that is right' } as const;
+
 const description = `Apache Kafka ${KAFKA_VERSION} on a local JVM`;
 
 export interface JvmBroker extends TestBroker {
   readonly kind: 'jvm';
+  /** `host:port` of its listener that lets nobody in but `LOGIN`. */
+  readonly guarded: readonly string[];
   /** Kills the broker (SIGKILL) and starts it again with the same address and data; resolves when it answers again. */
   restart(options?: { readonly downMs?: number }): Promise<void>;
   /** Stops it where it is (SIGSTOP): it keeps its connections and answers nothing, until it is thawed. */
@@ -29,8 +34,9 @@ export interface JvmBrokerOptions {
 /** A real Apache Kafka, one KRaft node with its data in a temporary folder. Nothing of it outlives this process, however that ends. */
 export async function startJvmBroker({ settings = {} }: JvmBrokerOptions = {}): Promise<JvmBroker> {
   const [java, jars] = [await findJava(), await kafkaJars()];
-  const { client, internal, controller } = await freePorts('client', 'internal', 'controller');
+  const { client, guard, internal, controller } = await freePorts('client', 'guard', 'internal', 'controller');
   const address = `127.0.0.1:${client}`;
+  const guarded = `127.0.0.1:${guard}`;
 
   const data = await mkdtemp(join(tmpdir(), 'kafka-rx-broker-'));
   const file = { settings: join(data, 'server.properties'), logging: join(data, 'log4j2.properties'), log: join(data, 'broker.log') };
@@ -40,8 +46,11 @@ export async function startJvmBroker({ settings = {} }: JvmBrokerOptions = {}): 
     properties({
       ...singleNode,
       'controller.quorum.voters': `1@127.0.0.1:${controller}`,
-      'listeners': `PLAINTEXT://${address},INTERNAL://127.0.0.1:${internal},CONTROLLER://127.0.0.1:${controller}`,
-      'advertised.listeners': `PLAINTEXT://${address},INTERNAL://127.0.0.1:${internal}`,
+      'listeners': `PLAINTEXT://${address},GUARDED://${guarded},INTERNAL://127.0.0.1:${internal},CONTROLLER://127.0.0.1:${controller}`,
+      'advertised.listeners': `PLAINTEXT://${address},GUARDED://${guarded},INTERNAL://127.0.0.1:${internal}`,
+      'listener.security.protocol.map': `${singleNode['listener.security.protocol.map'] ?? ''},GUARDED:SASL_PLAINTEXT`,
+      'sasl.enabled.mechanisms': LOGIN.mechanism,
+      'listener.name.guarded.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_${LOGIN.username}="${LOGIN.password}";`,
       'log.dirs': join(data, 'log'),
       // A broker that was killed is let in again only when its old session has ended.
       'broker.session.timeout.ms': '3000',
@@ -84,6 +93,7 @@ export async function startJvmBroker({ settings = {} }: JvmBrokerOptions = {}): 
   return {
     kind: 'jvm',
     brokers: [address],
+    guarded: [guarded],
     description,
     close,
     freeze() {

@@ -10,6 +10,8 @@ declare module 'vitest' {
     /** `host:port` of the cluster that all tests share; each makes topics of its own. */
     readonly brokers: readonly string[];
     readonly brokerKind: BrokerKind;
+    /** The same cluster where it lets nobody in but `LOGIN`; none if it has no such door. */
+    readonly guarded: readonly string[];
   }
 }
 
@@ -26,5 +28,6 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   process.stdout.write(`\nThese tests run on ${broker.description}, ${path}.\n`);
   project.vitest.provide('brokers', broker.brokers);
   project.vitest.provide('brokerKind', broker.kind);
+  project.vitest.provide('guarded', broker.guarded ?? []);
   return () => broker.close();
 }
