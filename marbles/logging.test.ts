@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { BrokerError, OptionError } from '../src/errors.js';
+import type { OptionError } from '../src/errors.js';
+import { BrokerError } from '../src/errors.js';
 import type { KafkaEvent } from '../src/events.js';
 import { Kafka } from '../src/kafka.js';
 import type { Logger } from '../src/logging.js';
@@ -12,6 +13,7 @@ const error = new BrokerError('a broker is away', { kafkaCode: -195, retriable: 
 /** One event of each kind, with its level, and its context as it is to be. */
 const LINES: readonly (readonly [KafkaEvent, string, object])[] = [
   [{ type: 'error', client: 'c', error }, 'error', { client: 'c', err: error }],
+  [{ type: 'failed', name: group, error }, 'error', { name: group, err: error }],
   [{ type: 'log', level: 'debug', client: 'c', message: 'm' }, 'debug', { client: 'c' }],
   [{ type: 'log', level: 'warn', client: 'c', message: 'm' }, 'warn', { client: 'c' }],
   [{ type: 'assigned', group, partitions: [{ ...at, offset: 42 }] }, 'info', { group, partitions: ['orders/3 from 42'] }],

@@ -6,6 +6,8 @@ export type KafkaEvent =
   | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly client: string; readonly message: string }
   /** Something went wrong that the client tries to mend by itself; what it cannot mend errors the stream. */
   | { readonly type: 'error'; readonly client: string; readonly error: Error }
+  /** A source gave up: its stream has errored with this, and nothing goes on unless somebody subscribes again, as `retry` does. */
+  | { readonly type: 'failed'; /** As in its statistics. */ readonly name: string; readonly error: Error }
   /** Partitions were given to this source, which starts them at these offsets. */
   | { readonly type: 'assigned'; readonly group: string; readonly partitions: readonly Position[] }
   /** Partitions were taken away, after what was in flight was finished (or `drainTimeoutMs` was over: then `unfinished` records come again). */

@@ -65,6 +65,10 @@ function lineOf(event: KafkaEvent): Line {
       const { client, error } = event;
       return { level: 'error', context: { type, client, err: error }, message: error.message };
     }
+    case 'failed': {
+      const { name, error } = event;
+      return { level: 'error', context: { type, name, err: error }, message: `a source of ${name} has failed: ${error.message}` };
+    }
     case 'log': {
       const { level, client, message } = event;
       return { level, context: { type, client }, message };

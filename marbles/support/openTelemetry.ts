@@ -14,26 +14,15 @@ export interface NotedSpan {
   ends: number;
 }
 
-class Context implements TraceContext {
+/** A context that holds a span and a `tracestate`. */
+interface Noted extends TraceContext {
   readonly span: SpanContext | undefined;
   readonly state: string;
+}
 
-  constructor(span?: SpanContext, state = '') {
-    this.span = span;
-    this.state = state;
-  }
-
-  getValue(): undefined {
-    return undefined;
-  }
-
-  setValue(): Context {
-    return this;
-  }
-
-  deleteValue(): Context {
-    return this;
-  }
+function noted(span?: SpanContext, state = ''): Noted {
+  const context: Noted = { span, state, getValue: () => undefined, setValue: () => context, deleteValue: () => context };
+  return context;
 }
 
 /**
@@ -43,15 +32,15 @@ class Context implements TraceContext {
  */
 export function openTelemetry() {
   const spans: NotedSpan[] = [];
-  let active = new Context();
+  let active = noted();
   let ids = 0;
   const api: OpenTelemetryApi = {
     trace: {
       getTracer: () => ({
         startSpan: (name, { kind, attributes, links }, context) => {
-          const above = (context as Context).span;
+          const above = (context as Noted).span;
           const spanId = String((ids += 1)).padStart(16, '0');
-          const noted: NotedSpan = {
+          const made: NotedSpan = {
             name,
             kind,
             attributes: { ...attributes },
@@ -61,30 +50,30 @@ export function openTelemetry() {
             status: 0,
             ends: 0,
           };
-          spans.push(noted);
+          spans.push(made);
           return {
-            context: noted.context,
+            context: made.context,
             setAttribute: (attribute, value) => {
-              noted.attributes[attribute] = value;
+              made.attributes[attribute] = value;
             },
             setStatus: ({ code }) => {
-              noted.status = code;
+              made.status = code;
             },
             end: () => {
-              noted.ends += 1;
+              made.ends += 1;
             },
           };
         },
       }),
-      setSpan: (context, span) => new Context((span as unknown as NotedSpan).context, (context as Context).state),
-      getSpanContext: (context) => (context as Context).span,
+      setSpan: (context, span) => noted((span as unknown as NotedSpan).context, (context as Noted).state),
+      getSpanContext: (context) => (context as Noted).span,
       isSpanContextValid: ({ spanId }) => !/^0*$/.test(spanId),
     },
     context: {
       active: () => active,
       with: (context, work) => {
         const before = active;
-        active = context as Context;
+        active = context as Noted;
         try {
           return work();
         } finally {
@@ -94,7 +83,7 @@ export function openTelemetry() {
     },
     propagation: {
       inject: (context, carrier, setter) => {
-        const { span, state } = context as Context;
+        const { span, state } = context as Noted;
         if (span === undefined) return;
         setter.set(carrier, 'traceparent', `00-${span.traceId}-${span.spanId}-01`);
         if (state !== '') setter.set(carrier, 'tracestate', state);
@@ -102,7 +91,7 @@ export function openTelemetry() {
       extract: (context, carrier, getter) => {
         const [, traceId, spanId] = getter.get(carrier, 'traceparent')?.split('-') ?? [];
         if (traceId === undefined || spanId === undefined) return context;
-        return new Context({ traceId, spanId, traceFlags: 1 }, getter.get(carrier, 'tracestate'));
+        return noted({ traceId, spanId, traceFlags: 1 }, getter.get(carrier, 'tracestate'));
       },
       fields: () => ['traceparent', 'tracestate'],
     },

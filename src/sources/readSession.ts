@@ -58,7 +58,7 @@ export class ReadSession implements Client {
     this.#subscriber = subscriber;
     const { source, fetcher } = options;
     const fail = (error: unknown): void => {
-      subscriber.error(error);
+      this.#fail(error);
     };
     this.#demand = new Demand({
       maxRecords: source.maxInFlight,
@@ -158,7 +158,7 @@ export class ReadSession implements Client {
   start(): void {
     this.#sampler.start();
     this.#begin().catch((error: unknown) => {
-      this.#subscriber.error(error);
+      this.#fail(error);
     });
   }
 
@@ -270,7 +270,7 @@ export class ReadSession implements Client {
     if (PASSING.has(error.code)) this.#emitError(brokerError('reading failed, and goes on', error));
     else if (error.code === AUTO_OFFSET_RESET) this.#rangeGuard.check();
     else if (isUnknownTopic(error.code)) this.#lookUpFailed(brokerError('reading a topic failed', error));
-    else if (error.code !== GROUP_AUTHORIZATION_FAILED) this.#subscriber.error(brokerError('reading failed', error));
+    else if (error.code !== GROUP_AUTHORIZATION_FAILED) this.#fail(brokerError('reading failed', error));
   }
 
   /** Perhaps the topic was deleted. */
@@ -280,7 +280,7 @@ export class ReadSession implements Client {
     const { fetcher, topic } = this.#options;
     from(fetcher.partitionsOf(topic)).subscribe({
       next: (partitions) => {
-        if (partitions.length === 0) this.#subscriber.error(unknownTopics([topic]));
+        if (partitions.length === 0) this.#fail(unknownTopics([topic]));
       },
       error: (failed: unknown) => {
         this.#emitError(failed);
@@ -292,6 +292,11 @@ export class ReadSession implements Client {
     const { source, emit } = this.#options;
     emit({ type: 'gap', group: undefined, ...gap });
     source.onGap(gap);
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#subscriber.closed) this.#options.emit({ type: 'failed', name: this.#options.topic, error: error as Error });
+    this.#subscriber.error(error);
   }
 
   #emitError(error: unknown): void {

@@ -342,6 +342,7 @@ export class Session implements Client {
   }
 
   #fail(error: unknown): void {
+    if (!this.#stopped) this.#options.emit({ type: 'failed', name: this.#options.group, error: error as Error });
     this.#delivery.error(error);
   }
 

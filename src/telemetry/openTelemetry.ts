@@ -52,3 +52,16 @@ export interface OpenTelemetryApi {
     fields(): string[];
   };
 }
+
+/** A metric that is asked for its values. */
+export type Instrument = object;
+
+/** The part of a meter that is used. */
+export interface Meter {
+  createObservableGauge(name: string, options: { description: string; unit: string }): Instrument;
+  createObservableCounter(name: string, options: { description: string; unit: string }): Instrument;
+  addBatchObservableCallback(callback: BatchCallback, instruments: Instrument[]): void;
+  removeBatchObservableCallback(callback: BatchCallback, instruments: Instrument[]): void;
+}
+
+export type BatchCallback = (result: { observe(instrument: Instrument, value: number, attributes: Record<string, string>): void }) => void;

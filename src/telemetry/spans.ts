@@ -50,33 +50,26 @@ export class Spans {
       const inside = trace.setSpan(parent, span);
       const open = new Open(span, subscriber);
       context.with(inside, () => {
-        listen(
-          new Observable<O>((results) => {
-            const result = work();
-            from(isPromiseLike(result) ? result.then(open.ended) : result).subscribe(results);
-          }),
-          subscriber,
-          {
-            next: (output) => {
-              // What stands downstream is no part of this work.
-              context.with(outside, () => {
-                subscriber.next(become(output, inside));
-              });
-            },
-            error: (error) => {
-              open.fail(error);
-              context.with(outside, () => {
-                subscriber.error(error);
-              });
-            },
-            complete: () => {
-              open.end();
-              context.with(outside, () => {
-                subscriber.complete();
-              });
-            },
+        listen(new Observable<O>((results) => from(open.endedBy(work())).subscribe(results)), subscriber, {
+          next: (output) => {
+            // What stands downstream is no part of this work.
+            context.with(outside, () => {
+              subscriber.next(become(output, inside));
+            });
           },
-        );
+          error: (error) => {
+            open.fail(error);
+            context.with(outside, () => {
+              subscriber.error(error);
+            });
+          },
+          complete: () => {
+            open.end();
+            context.with(outside, () => {
+              subscriber.complete();
+            });
+          },
+        });
       });
     });
   }
@@ -94,11 +87,14 @@ class Open {
     });
   }
 
-  /** What a promise gives, at the end of its work. */
-  readonly ended = <T>(output: T): T => {
-    this.end();
-    return output;
-  };
+  /** The same work; the span has ended before what a promise gives goes on. */
+  endedBy<O>(result: ObservableInput<O>): ObservableInput<O> {
+    if (!isPromiseLike(result)) return result;
+    return result.then((output) => {
+      this.end();
+      return output;
+    });
+  }
 
   fail(error: unknown): void {
     // Its message may quote what the record holds.

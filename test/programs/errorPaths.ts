@@ -2,8 +2,8 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import type { Observable } from 'rxjs';
-import { NEVER, concatMap, map, of, take, throwError } from 'rxjs';
-import type { KafkaOptions, Logger, Positioned, ToTopicOptions } from '../../src/index.js';
+import { NEVER, concatMap, defer, map, of, take } from 'rxjs';
+import type { KafkaOptions, KafkaRecord, Logger, ToTopicOptions } from '../../src/index.js';
 import {
   Kafka,
   batch,
@@ -62,7 +62,7 @@ const { password, keyPassword, key, payload } = canaries;
 
 function show(what: string, seen: unknown): void {
   const text = inspect(seen, { depth: 12, showHidden: true, maxArrayLength: Infinity, maxStringLength: Infinity });
-  process.stdout.write(`${what}: ${text}\n${JSON.stringify(seen) ?? ''}\n`);
+  process.stdout.write(`${what}: ${text}\n${JSON.stringify(seen)}\n`);
 }
 
 const line = (context: object, message: string): void => {
@@ -93,10 +93,15 @@ function chatty(more: Partial<KafkaOptions> = {}): Kafka {
 const sasl = { mechanism: 'PLAIN', username: 'somebody', password } as const;
 const group = `canary-${process.pid}`;
 let groups = 0;
-const source = (kafka: Kafka, from: string, more: object = {}) =>
-  fromTopic(kafka, from, { group: `${group}-${(groups += 1)}`, offsets: memoryOffsets(), ...more });
-const write = (kafka: Kafka, to: string, record: unknown, more: ToTopicOptions<unknown> = {}): Observable<unknown> =>
-  of(record).pipe(toTopic(kafka, to, () => record as never, more));
+
+function source(kafka: Kafka, from: string, more: object = {}): Observable<KafkaRecord> {
+  return fromTopic(kafka, from, { group: `${group}-${(groups += 1)}`, offsets: memoryOffsets(), ...more });
+}
+
+function write(kafka: Kafka, to: string, record: unknown, more: ToTopicOptions<unknown> = {}): Observable<unknown> {
+  return of(record).pipe(toTopic(kafka, to, () => record as never, more));
+}
+
 const broken = (): never => {
   throw new Error('the work has failed');
 };
@@ -120,13 +125,17 @@ async function corruptStore(): Promise<unknown> {
   const kafka = open();
   const store = join(folder, 'offsets');
   const offsets = openOffsets(store);
-  const apply = commit<Positioned & { value: Buffer | null }>({
-    apply: (records, txn) => {
-      for (const { value } of records) txn.table<string>('t').put(payload, `${String(value)}${payload}`);
-    },
-    metadata: 'of no interest',
-  });
-  await drain(fromTopic(kafka, topic, { group: `${group}-state`, offsets }).pipe(apply, take(1)));
+  await drain(
+    fromTopic(kafka, topic, { group: `${group}-state`, offsets }).pipe(
+      commit({
+        apply: (records, txn) => {
+          for (const { value } of records) txn.table<string>('t').put(payload, `${String(value)}${payload}`);
+        },
+        metadata: 'of no interest',
+      }),
+      take(1),
+    ),
+  );
   await kafka.close();
   await offsets.close();
   for (const file of files(store)) flip(file);
@@ -145,7 +154,7 @@ async function publishing(): Promise<unknown> {
     closeTimeoutMs: 100,
     probeTimeoutMs: 100,
   });
-  first.outcomes$.subscribe((outcome) => {
+  void first.outcomes$.forEach((outcome) => {
     // The key is there for whoever sent it.
     show('outcome', { ...outcome, key: undefined });
   });
@@ -157,7 +166,7 @@ async function publishing(): Promise<unknown> {
   show('stats', first.stats());
   for (const file of files(spill)) flip(file);
   const second = publisher(chatty({ brokers: [nobody] }), { topic: empty, spill, closeTimeoutMs: 100, probeTimeoutMs: 100 });
-  second.outcomes$.subscribe((outcome) => {
+  void second.outcomes$.forEach((outcome) => {
     // The key is there for whoever sent it.
     show('outcome', { ...outcome, key: undefined });
   });
@@ -254,7 +263,7 @@ const paths: readonly (readonly [code: string, path: () => unknown])[] = [
     () =>
       drain(
         source(open(), topic).pipe(
-          retryRecord(() => throwError(broken), { attempts: 2, delayMs: 0 }),
+          retryRecord(() => defer(broken), { attempts: 2, delayMs: 0 }),
           commit(),
         ),
       ),

@@ -1,0 +1,76 @@
+import { BrokerError } from '../errors.js';
+import type { KafkaEvent } from '../events.js';
+import type { SourceStats } from '../sources/sourceStats.js';
+
+const ALL_BROKERS_DOWN = -187;
+
+/** Whether an event says that a source finds no broker. A client that writes seldom lets go of its connections by itself, and says the same. */
+export function findsNoBroker(event: KafkaEvent): boolean {
+  return (
+    event.type === 'error' &&
+    event.client.startsWith('consumer of ') &&
+    event.error instanceof BrokerError &&
+    event.error.kafkaCode === ALL_BROKERS_DOWN
+  );
+}
+
+/** What is known of the sources and the brokers. */
+export class Vitals {
+  /** The last word of each source that has not ended. */
+  readonly #open = new Map<string, SourceStats>();
+  readonly #failed = new Set<string>();
+  #started = false;
+  /** The ends of the logs, when they were first looked at after no broker was found: one that grows since was told by a broker. */
+  #endsWhenAway: number | undefined;
+  #away = false;
+
+  get started(): boolean {
+    return this.#started;
+  }
+
+  get ready(): boolean {
+    return (
+      this.live &&
+      !this.#away &&
+      this.#open.size > 0 &&
+      [...this.#open.values()].every(({ state }) => state === 'running' || state === 'paused')
+    );
+  }
+
+  get live(): boolean {
+    return this.#failed.size === 0;
+  }
+
+  note(stats: SourceStats): void {
+    const { name, state } = stats;
+    if (state === 'stopping') {
+      this.#open.delete(name);
+      return;
+    }
+    this.#failed.delete(name);
+    this.#open.set(name, stats);
+    this.#started ||= [...this.#open.values()].every((source) => source.state !== 'starting');
+    if (!this.#away) return;
+    const ends = this.#sumOfEnds();
+    this.#endsWhenAway ??= ends;
+    if (ends > this.#endsWhenAway) this.brokersAnswer();
+  }
+
+  hear(event: KafkaEvent): void {
+    if (findsNoBroker(event)) this.#away = true;
+    else if (event.type === 'assigned') this.brokersAnswer();
+    else if (event.type === 'failed') {
+      this.#failed.add(event.name);
+      this.#open.delete(event.name);
+    }
+  }
+
+  #sumOfEnds(): number {
+    return [...this.#open.values()].flatMap(({ partitions }) => partitions).reduce((sum, { end }) => sum + Math.max(0, end), 0);
+  }
+
+  brokersAnswer(): void {
+    this.#away = false;
+    this.#endsWhenAway = undefined;
+  }
+}
