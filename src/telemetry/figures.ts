@@ -31,6 +31,7 @@ export class Figures {
   readonly #before = new Map<string, Record<Counted, number>>();
   readonly #tallies = new Map<Tally, Map<string, Sample>>();
   readonly #stop$ = new Subject<void>();
+  #stopped = false;
 
   constructor({ stats$, events$ }: Observed) {
     void stats$.pipe(takeUntil(this.#stop$)).forEach((stats) => {
@@ -41,15 +42,15 @@ export class Figures {
     });
   }
 
-  /** Follows no more. */
+  /** Follows no more: then no source is open, and what was counted stays. */
   stop(): void {
+    this.#stopped = true;
     this.#stop$.next();
-    this.#last.clear();
   }
 
   /** Those that have not ended. */
   get open(): readonly SourceStats[] {
-    return [...this.#last.values()].filter(({ state }) => state !== 'stopping');
+    return this.#stopped ? [] : [...this.#last.values()].filter(({ state }) => state !== 'stopping');
   }
 
   /** Counts up, also over the lives of a source: a retry does not begin at 0. */

@@ -7,7 +7,8 @@ import type { BatchCallback, Meter } from './openTelemetry.js';
 /**
  * Tells a meter of OpenTelemetry what {@link prometheus} tells Prometheus: metrics named `kafka_rx.…`, with the same labels for attributes.
  *
- * They are read when the meter's reader asks. Figures of a partition are gone when it is taken away.
+ * They are read when the meter's reader asks. Partitions that were taken away are told no more; whether a reader then forgets them is up to it: the
+ * cumulative ones of OpenTelemetry's SDK for JavaScript go on with the last value.
  *
  * ```text
  * stats$     --s----s----s|
