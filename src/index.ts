@@ -76,9 +76,15 @@ export { memoryOffsets } from './offsets/memory.js';
 export type { ApplyWrite, Checkpoint, Claim, GroupCommits, OffsetStore } from './offsets/store.js';
 export type { ApplyState, StateKey, StateKeyPart, StateRange, StateReader, StateTable, StateTransaction } from './state.js';
 
+export { health } from './telemetry/health.js';
+export type { Health, HealthStatus } from './telemetry/health.js';
+export type { Observed } from './telemetry/figures.js';
+export { meter } from './telemetry/meter.js';
+export { prometheus } from './telemetry/prometheus.js';
+export type { PromClient } from './telemetry/prometheus.js';
 export { tracing } from './telemetry/tracing.js';
 export type { Tracing, TracingOptions } from './telemetry/tracing.js';
-export type { OpenTelemetryApi } from './telemetry/openTelemetry.js';
+export type { Meter, OpenTelemetryApi } from './telemetry/openTelemetry.js';
 
 export { drain } from './drain.js';
 export type { DrainOptions } from './drain.js';

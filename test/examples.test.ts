@@ -3,6 +3,7 @@ import * as rxjs from 'rxjs';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { createTopic } from '../broker/index.js';
 import type { KafkaOptions, OffsetStore } from '../src/index.js';
+import { openTelemetry } from '../marbles/support/openTelemetry.js';
 import * as kafkaRx from '../src/index.js';
 import * as testing from '../src/testing/index.js';
 import { toFunction, typeErrors } from './examples/compile.js';
@@ -96,6 +97,7 @@ describe('the examples of the README and of the doc comments', () => {
       records$: orders$,
       group: unique('readers'),
       work: tap(),
+      traces: kafkaRx.tracing(openTelemetry().api),
       charge: (order: unknown) => Promise.resolve(`charged ${String(order)}`),
       console: { log: () => undefined },
       process: { once: (name: string, handler: () => void) => signals.set(name, handler) },

@@ -56,12 +56,11 @@ const AWAY_MS = 45_000;
  * @param observed A `Kafka`; or, for several, their `stats$` and `events$` merged.
  *
  * @example
- * ```ts
- * const state = health(kafka);
- * const server = createServer(({ url }, response) => {
- *   const { started, ready, live } = state.status;
- *   response.writeHead({ '/started': started, '/ready': ready }[url] ?? live ? 200 : 503).end();
- * }).listen(8080);
+ * ```js
+ * const billing = health(kafka);
+ * createServer(({ url }, response) => {
+ *   response.writeHead(billing.status[url.slice(1)] ? 200 : 503).end();
+ * }).listen(8080); // /started, /ready and /live
  * ```
  */
 export function health({ stats$, events$ }: Observed): Health {

@@ -21,6 +21,13 @@ import type { BatchCallback, Meter } from './openTelemetry.js';
  * @param otel What `metrics.getMeter('…')` of `@opentelemetry/api` gives.
  * @returns What ends it: no more is sampled, and nothing told.
  * @throws {OptionError} for something else.
+ *
+ * @example
+ * ```js
+ * import { metrics } from '@opentelemetry/api';
+ *
+ * const stop = meter(kafka, metrics.getMeter('billing'));
+ * ```
  */
 export function meter(observed: Observed, otel: Meter): () => void {
   if (typeof (otel as Partial<Meter>).addBatchObservableCallback !== 'function')

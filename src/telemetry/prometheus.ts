@@ -43,7 +43,9 @@ const UNITS = { 's': '_seconds', 'By': '_bytes', '1': '' } as const;
  * @throws {OptionError} for something else.
  *
  * @example
- * ```ts
+ * ```js
+ * import * as client from 'prom-client';
+ *
  * const stop = prometheus(kafka, client);
  * console.log(await client.register.metrics());
  * stop();

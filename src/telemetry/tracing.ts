@@ -27,16 +27,24 @@ export interface Tracing {
    *
    * @example
    * ```ts
-   * import * as api from '@opentelemetry/api';
-   *
-   * const traces = tracing(api, { group: 'billing' });
    * orders$.pipe(processRecord(traces.process((order) => charge(order.value))), commit());
    * ```
    */
   process<V, K, More extends readonly unknown[], O>(
     work: (record: KafkaRecord<V, K>, ...more: More) => ObservableInput<O>,
   ): (record: KafkaRecord<V, K>, ...more: More) => Observable<Processed<V, K, O>>;
-  /** Around work on an array of records: one `process` span with a link to what made each of them. Work that gives nothing gives the array. */
+  /**
+   * Around work on an array of records: one `process` span with a link to what made each of them. Work that gives nothing gives the array.
+   *
+   * @example
+   * ```ts
+   * orders$.pipe(
+   *   batch({ maxRecords: 500, maxMs: 100 }),
+   *   concatMap(traces.processBatch(async (orders) => void (await charge(orders)))),
+   *   commit(),
+   * );
+   * ```
+   */
   processBatch<R extends AnyRecord, O>(work: (records: R[]) => ObservableInput<O>): (records: R[]) => Observable<ProcessedBatch<R, O>>;
   /**
    * Around what a sink writes: a `create` span for each record, which goes out with it. It is the child of the span that its input carries, or of
@@ -44,6 +52,14 @@ export interface Tracing {
    *
    * @param topic Where the sink writes to; a record's own `topic` goes first.
    * @param to As the sink takes it. Default: the input's own key, value and headers.
+   *
+   * @example
+   * ```ts
+   * orders$.pipe(
+   *   toTopic(kafka, 'invoices', traces.outgoing('invoices', (order) => ({ key: order.key, value: order.value }))),
+   *   commit(),
+   * );
+   * ```
    */
   outgoing<T>(topic: string | ((input: T) => string), to?: (input: T) => Outgoings): (input: T) => Outgoings;
 }
@@ -70,15 +86,10 @@ type ProcessedBatch<R, O> = O extends void | undefined ? R[] : O;
  * @throws {OptionError} for something else, and for a wrong or unknown option.
  *
  * @example
- * ```ts
+ * ```js
  * import * as api from '@opentelemetry/api';
  *
  * const traces = tracing(api, { group: 'billing' });
- * orders$.pipe(
- *   processRecord(traces.process((order) => charge(order.value))),
- *   toTopic(kafka, 'invoices', traces.outgoing('invoices', (paid) => ({ key: paid.key, value: paid.value }))),
- *   commit(),
- * );
  * ```
  */
 export function tracing(api: OpenTelemetryApi, options: TracingOptions = {}): Tracing {

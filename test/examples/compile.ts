@@ -18,6 +18,7 @@ declare const orders$: import('rxjs').Observable<import('./src/index.js').KafkaR
 declare const records$: typeof orders$;
 declare const group: string;
 declare const work: import('rxjs').MonoTypeOperatorFunction<import('./src/index.js').KafkaRecord>;
+declare const traces: import('./src/index.js').Tracing;
 declare function charge(order: unknown): Promise<string>;
 interface Order { readonly total: number }
 type KafkaRecord = import('./src/index.js').KafkaRecord;
