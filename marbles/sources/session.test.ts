@@ -583,7 +583,7 @@ describe('what ends a stream, and what does not', () => {
     const fails = (): never => {
       throw new Error('the disk of the log is full');
     };
-    const s = scene(new Brokers(10), { logger: { debug: fails, info: fails, warn: fails, error: fails } });
+    const s = scene(new Brokers(10), { logger: { debug: () => undefined, info: fails, warn: fails, error: fails } });
     const result = run(s.records$().pipe(commit()));
     const m = await member(s);
     m.give(0);

@@ -328,7 +328,7 @@ describe('what goes wrong', () => {
       const errors$ = hot('          -t---d', { t: -195, d: 29 });
       const orders = topic('        a--b', { errors: errors$ });
       expectRecords(orders.records$.pipe(commit())).toBe('a--b-#', {}, 'BROKER');
-      expectObservable(kinds(orders.events$)).toBe('ae---r');
+      expectObservable(kinds(orders.events$)).toBe('ae---(fr)');
     }),
   );
 
