@@ -90,6 +90,13 @@ describe('process', () => {
     expect(spans[0]?.attributes).not.toHaveProperty('messaging.consumer.group.name');
   });
 
+  it('goes by the last of several headers with the same name, as other readers do', async () => {
+    const { api, spans, records } = setup([...from('7'), ...from('8')]);
+    const [out] = await ran(tracing(api).process(() => of(1))(first(records)));
+    expect(Number(spans[0]?.parent)).toBe(8);
+    expect(text(out?.headers)).toEqual(['kind=order', 'kind=order', expect.stringMatching(/^traceparent=.*1-01$/)]);
+  });
+
   it('tells a tombstone from a value', async () => {
     const { api, spans, records } = setup([]);
     await ran(tracing(api).process(() => of(1))({ ...first(records), value: null }));
