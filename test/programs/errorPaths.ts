@@ -2,7 +2,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import type { Observable } from 'rxjs';
-import { NEVER, concatMap, defer, map, of, take } from 'rxjs';
+import { NEVER, concatMap, defer, from, map, mergeMap, of, take } from 'rxjs';
 import type { KafkaOptions, KafkaRecord, Logger, ToTopicOptions } from '../../src/index.js';
 import {
   Kafka,
@@ -73,10 +73,13 @@ process.on('warning', (warning) => {
   show('warning', warning);
 });
 
+/** Too many would keep each other from what they have to do in time. */
+const AT_ONCE = 10;
+
 const opened: Kafka[] = [];
 
 function open(more: Partial<KafkaOptions> = {}): Kafka {
-  const kafka = new Kafka({ brokers, logger, connectTimeoutMs: 1_000, ...more });
+  const kafka = new Kafka({ brokers, logger, ...more });
   opened.push(kafka);
   void kafka.events$.forEach((event) => {
     show('event', event);
@@ -90,12 +93,14 @@ function chatty(more: Partial<KafkaOptions> = {}): Kafka {
   return open({ ...more, properties: { 'debug': 'all', 'statistics.interval.ms': 700, ...more.properties } });
 }
 
+/** Of brokers that let nobody in. */
+const connectTimeoutMs = 2_000;
 const sasl = { mechanism: 'PLAIN', username: 'somebody', password } as const;
 const group = `canary-${process.pid}`;
 let groups = 0;
 
-function source(kafka: Kafka, from: string, more: object = {}): Observable<KafkaRecord> {
-  return fromTopic(kafka, from, { group: `${group}-${(groups += 1)}`, offsets: memoryOffsets(), ...more });
+function source(kafka: Kafka, name: string, more: object = {}): Observable<KafkaRecord> {
+  return fromTopic(kafka, name, { group: `${group}-${(groups += 1)}`, offsets: memoryOffsets(), ...more });
 }
 
 function write(kafka: Kafka, to: string, record: unknown, more: ToTopicOptions<unknown> = {}): Observable<unknown> {
@@ -143,7 +148,7 @@ async function corruptStore(): Promise<unknown> {
 }
 
 async function publishing(): Promise<unknown> {
-  const kafka = chatty({ brokers: [nobody], sasl });
+  const kafka = chatty({ brokers: [nobody], connectTimeoutMs, sasl });
   const spill = join(folder, 'spill');
   const wrong = [{ headers: { h: `${payload}\ud800` } }, { headers: 7 as never }, { topic: 'not a topic' }];
   const first = publisher(kafka, {
@@ -165,7 +170,12 @@ async function publishing(): Promise<unknown> {
   show('send', first.send(payload, payload));
   show('stats', first.stats());
   for (const file of files(spill)) flip(file);
-  const second = publisher(chatty({ brokers: [nobody] }), { topic: empty, spill, closeTimeoutMs: 100, probeTimeoutMs: 100 });
+  const second = publisher(chatty({ brokers: [nobody], connectTimeoutMs }), {
+    topic: empty,
+    spill,
+    closeTimeoutMs: 100,
+    probeTimeoutMs: 100,
+  });
   void second.outcomes$.forEach((outcome) => {
     // The key is there for whoever sent it.
     show('outcome', { ...outcome, key: undefined });
@@ -187,14 +197,17 @@ const paths: readonly (readonly [code: string, path: () => unknown])[] = [
   ['OPTION', () => open({ ssl: { key, keyPassword: [keyPassword] as never } })],
   ['OPTION', () => drain(source(open({ properties: { 'sasl.password': password, 'sasl.pasword': password } }), topic))],
   // Brokers that let nobody in, and those that are not there.
-  ['BROKER_UNAVAILABLE', () => drain(source(chatty({ brokers: guarded, sasl }), topic))],
-  ['BROKER_UNAVAILABLE', () => drain(readTopic(chatty({ brokers: guarded, sasl: { ...sasl, mechanism: 'SCRAM-SHA-512' } }), topic))],
-  ['BROKER_UNAVAILABLE', () => drain(NEVER.pipe(toTopic(chatty({ brokers: guarded, sasl }), empty, () => null)))],
-  ['BROKER_UNAVAILABLE', () => chatty({ brokers: guarded, sasl }).admin.topics({ timeoutMs: 20_000 })],
-  ['BROKER_UNAVAILABLE', () => drain(source(chatty({ sasl }), topic))],
-  ['BROKER_UNAVAILABLE', () => drain(source(chatty({ sasl, ssl: true }), topic))],
-  ['BROKER_UNAVAILABLE', () => drain(source(chatty({ brokers: [silent], sasl, ssl: true }), topic))],
-  ['BROKER_UNAVAILABLE', () => drain(source(chatty({ brokers: [nobody], sasl }), topic))],
+  ['BROKER_UNAVAILABLE', () => drain(source(chatty({ brokers: guarded, connectTimeoutMs, sasl }), topic))],
+  [
+    'BROKER_UNAVAILABLE',
+    () => drain(readTopic(chatty({ brokers: guarded, connectTimeoutMs, sasl: { ...sasl, mechanism: 'SCRAM-SHA-512' } }), topic)),
+  ],
+  ['BROKER_UNAVAILABLE', () => drain(NEVER.pipe(toTopic(chatty({ brokers: guarded, connectTimeoutMs, sasl }), empty, () => null)))],
+  ['BROKER_UNAVAILABLE', () => chatty({ brokers: guarded, connectTimeoutMs, sasl }).admin.topics({ timeoutMs: 20_000 })],
+  ['BROKER_UNAVAILABLE', () => drain(source(chatty({ connectTimeoutMs, sasl }), topic))],
+  ['BROKER_UNAVAILABLE', () => drain(source(chatty({ connectTimeoutMs, sasl, ssl: true }), topic))],
+  ['BROKER_UNAVAILABLE', () => drain(source(chatty({ brokers: [silent], connectTimeoutMs, sasl, ssl: true }), topic))],
+  ['BROKER_UNAVAILABLE', () => drain(source(chatty({ brokers: [nobody], connectTimeoutMs, sasl }), topic))],
   // A key that cannot be read.
   ['OPTION', () => drain(source(chatty({ ssl: { key, keyPassword } }), topic))],
   ['OPTION', () => drain(source(chatty({ ssl: { key: `not PEM ${keyPassword}`, certificate: `nor is ${keyPassword}` } }), topic))],
@@ -327,7 +340,13 @@ async function codeOf(path: () => unknown): Promise<string> {
 }
 
 // With a leak of its own it need not look for others.
-const codes = await Promise.all(planted === 'none' ? paths.map(([, path]) => codeOf(path)) : []);
+const codes: string[] = [];
+const codes$ = from(planted === 'none' ? paths.entries() : []).pipe(
+  mergeMap(async ([i, [, path]]) => {
+    codes[i] = await codeOf(path);
+  }, AT_ONCE),
+);
+await drain(codes$);
 if (planted === 'event') open().emit({ type: 'notice', message: Buffer.from(`the password is ${password}`).toString('base64') });
 if (planted === 'thrown') show('thrown', new Error('a value', { cause: Buffer.from(payload) }));
 if (planted === 'stderr') process.stderr.write(`${keyPassword}\n`);
