@@ -26,7 +26,7 @@ export function statsOf(
   name: string,
   { totals, ...more }: Partial<Omit<SourceStats, 'totals'>> & { readonly totals?: Partial<SourceTotals> } = {},
 ): SourceStats {
-  return { name, at: 0, state: 'running', partitions: [], rdkafkaStats: undefined, ...more, totals: { ...NONE, ...totals } };
+  return { name, id: 1, at: 0, state: 'running', partitions: [], rdkafkaStats: undefined, ...more, totals: { ...NONE, ...totals } };
 }
 
 /** A partition of `orders`; what is left out is 0. */

@@ -12,16 +12,18 @@ const down = (client: string): KafkaEvent => ({
   error: new BrokerError('all down', { kafkaCode: -187, retriable: true }),
 });
 
-/** Samples: `s`tarting, `r`unning, `p`aused, `b` in a rebalance, `x` stopping; capitals of another source; `1` and `2` with so many records in the log. */
+/** Samples: `s`tarting, `r`unning, `p`aused, `b` in a rebalance, `x` stopping; capitals of another source, `t` and `u` of a later subscription to the first; `1` and `2` with so many records in the log. */
 const SAMPLES: Readonly<Record<string, SourceStats>> = {
   s: statsOf('billing', { state: 'starting' }),
   r: statsOf('billing'),
   p: statsOf('billing', { state: 'paused' }),
   b: statsOf('billing', { state: 'rebalancing' }),
   x: statsOf('billing', { state: 'stopping' }),
-  S: statsOf('audit', { state: 'starting' }),
-  R: statsOf('audit'),
-  X: statsOf('audit', { state: 'stopping' }),
+  S: statsOf('audit', { id: 2, state: 'starting' }),
+  R: statsOf('audit', { id: 2 }),
+  X: statsOf('audit', { id: 2, state: 'stopping' }),
+  t: statsOf('billing', { id: 3, state: 'starting' }),
+  u: statsOf('billing', { id: 3 }),
   1: statsOf('billing', { partitions: [partitionOf(0, { end: 1 })] }),
   2: statsOf('billing', { partitions: [partitionOf(0, { end: 2 })] }),
 };
@@ -55,7 +57,8 @@ describe('health', () => {
     ['one of two that ends', '     -rR--x--', '--------', 'LR------'],
     ['one that has failed', '      --r--x--', '----f---', 'L-R-D---'],
     ['one that never began', '     ------', '--f---', 'L-N---'],
-    ['one that has failed and is tried again', '--r--xs-r-', '----f-----', 'L-R-D-S-R-'],
+    ['one that has failed and is tried again', '--r--xt-u-', '----f-----', 'L-R-D-S-R-'],
+    ['one of two of a group that has failed', '-ru-----r-', '----f-----', 'LR--D-----'],
     ['brokers away, and assigned again', '--r-----r-', '---d---a--', 'L-RS---R--'],
     ['brokers away, until a log grows', '--1--1-12-', '---d------', 'L-RS----R-'],
     ['errors that are none of these', '--r---', '---ti-', 'L-R---'],

@@ -144,7 +144,6 @@ describe('prometheus', () => {
       'kafka_rx_state{name="billing",state="running"}': 1,
       'kafka_rx_state{name="billing",state="paused"}': 0,
       'kafka_rx_state{name="billing",state="rebalancing"}': 0,
-      'kafka_rx_state{name="billing",state="stopping"}': 0,
       'kafka_rx_emitted_total{name="billing"}': 90,
       'kafka_rx_finished_total{name="billing"}': 83,
       'kafka_rx_commits_total{name="billing"}': 4,
@@ -196,7 +195,7 @@ describe('prometheus', () => {
     const stop = prometheus({ stats$, events$ }, client);
     const gauges = (): string[] => Object.keys(read()).filter((key) => /^kafka_rx_(end|position|credits_free)/.test(key));
     stats$.next(statsOf('billing', { partitions: [partitionOf(0), partitionOf(1, { end: -1 })] }));
-    stats$.next(statsOf('audit', { partitions: [partitionOf(1)] }));
+    stats$.next(statsOf('audit', { id: 2, partitions: [partitionOf(1)] }));
     expect(gauges()).toHaveLength(7);
     stats$.next(statsOf('billing', { partitions: [partitionOf(1)] }));
     expect(gauges().filter((key) => key.includes('billing'))).toEqual([
@@ -216,18 +215,38 @@ describe('prometheus', () => {
     const { client, read } = promClient();
     prometheus({ stats$, events$ }, client);
     const counts = [
-      ['running', 10],
-      ['stopping', 12],
-      ['stopping', 13],
-      ['starting', 0],
-      ['running', 20],
-      ['stopping', 21],
-      ['running', 1],
-    ].map(([state, emitted]) => {
-      stats$.next(statsOf('billing', { state: state as SourceStats['state'], totals: { emitted: emitted as number } }));
+      [1, 'running', 10],
+      [1, 'stopping', 12],
+      [2, 'starting', 0],
+      [1, 'stopping', 13],
+      [2, 'running', 20],
+      [3, 'running', 5],
+      [2, 'stopping', 21],
+      [3, 'running', 6],
+    ].map(([id, state, emitted]) => {
+      stats$.next(statsOf('billing', { id: id as number, state: state as SourceStats['state'], totals: { emitted: emitted as number } }));
       return read()['kafka_rx_emitted_total{name="billing"}'];
     });
-    expect(counts).toEqual([10, 12, 13, 13, 33, 34, 35]);
+    expect(counts).toEqual([10, 12, 12, 13, 33, 38, 39, 40]);
+  });
+
+  it('tells of several subscriptions to a group together', () => {
+    const { stats$, events$ } = kafka();
+    const { client, read } = promClient();
+    prometheus({ stats$, events$ }, client);
+    stats$.next(stats);
+    stats$.next(
+      statsOf('billing', { id: 2, partitions: [partitionOf(4)], totals: { ...totals, commitLatencyMs: { last: 0, max: 300, mean: 10 } } }),
+    );
+    expect(read()).toMatchObject({
+      'kafka_rx_position{name="billing",topic="orders",partition="3"}': 90,
+      'kafka_rx_position{name="billing",topic="orders",partition="4"}': 0,
+      'kafka_rx_credits_free{name="billing"}': 186,
+      'kafka_rx_commit_latency_seconds{name="billing"}': 0.02,
+      'kafka_rx_commit_latency_max_seconds{name="billing"}': 0.3,
+      'kafka_rx_state{name="billing",state="running"}': 2,
+      'kafka_rx_emitted_total{name="billing"}': 180,
+    });
   });
 
   it('registers where it is told to, and says what it needs', () => {

@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import { Subject, takeUntil } from 'rxjs';
 import type { KafkaEvent } from '../events.js';
-import type { SourceStats, SourceTotals } from '../sources/sourceStats.js';
+import type { SourceStats } from '../sources/sourceStats.js';
 
 /** What telemetry is made of: a `Kafka`, or what several of them tell, merged. */
 export interface Observed {
@@ -23,12 +23,15 @@ export type Counted = 'emitted' | 'finished' | 'commits' | 'repeats' | 'misses' 
 /** What events add up to. */
 export type Tally = 'errors' | 'rebalances' | 'gapRecords' | 'stalePartitions' | 'throttleMs';
 
+/** Of one that ends nothing more is heard after so long. */
+const FORGOTTEN_MS = 3_600_000;
+
 /** Follows what a `Kafka` tells, so that it can be asked for figures at any time. */
 export class Figures {
-  /** The last word of each source, also of those that have ended. */
-  readonly #last = new Map<string, SourceStats>();
-  /** What sources of a name had counted before the one that is there now. */
-  readonly #before = new Map<string, Record<Counted, number>>();
+  /** The last word of each subscription, the oldest word first. */
+  readonly #last = new Map<number, SourceStats>();
+  /** What all subscriptions of a name have counted. */
+  readonly #counts = new Map<string, Record<Counted, number>>();
   readonly #tallies = new Map<Tally, Map<string, Sample>>();
   readonly #stop$ = new Subject<void>();
   #stopped = false;
@@ -53,12 +56,9 @@ export class Figures {
     return this.#stopped ? [] : [...this.#last.values()].filter(({ state }) => state !== 'stopping');
   }
 
-  /** Counts up, also over the lives of a source: a retry does not begin at 0. */
-  counted(name: Counted): readonly Sample[] {
-    return [...this.#last].map(([source, { totals }]) => ({
-      labels: { name: source },
-      value: totals[name] + (this.#before.get(source)?.[name] ?? 0),
-    }));
+  /** Over all that a source has been subscribed to: a retry does not begin at 0. */
+  counted(what: Counted): readonly Sample[] {
+    return [...this.#counts].map(([name, counts]) => ({ labels: { name }, value: counts[what] }));
   }
 
   tallied(tally: Tally): readonly Sample[] {
@@ -66,10 +66,18 @@ export class Figures {
   }
 
   #note(stats: SourceStats): void {
-    const { name } = stats;
-    const last = this.#last.get(name);
-    if (last?.state === 'stopping' && stats.state !== 'stopping') this.#before.set(name, sum(last.totals, this.#before.get(name)));
-    this.#last.set(name, stats);
+    const { name, id, at, totals } = stats;
+    let counts = this.#counts.get(name);
+    if (counts === undefined)
+      this.#counts.set(name, (counts = { emitted: 0, finished: 0, commits: 0, repeats: 0, misses: 0, lateCompletions: 0 }));
+    const last = this.#last.get(id)?.totals;
+    for (const what of Object.keys(counts) as Counted[]) counts[what] += totals[what] - (last?.[what] ?? 0);
+    this.#last.delete(id);
+    this.#last.set(id, stats);
+    for (const [other, { state, at: then }] of this.#last) {
+      if (state !== 'stopping' || at - then < FORGOTTEN_MS) break;
+      this.#last.delete(other);
+    }
   }
 
   #count(event: KafkaEvent): void {
@@ -105,10 +113,4 @@ export class Figures {
     const key = Object.values(labels).join('\n');
     samples.set(key, { labels, value: value + (samples.get(key)?.value ?? 0) });
   }
-}
-
-const COUNTED: readonly Counted[] = ['emitted', 'finished', 'commits', 'repeats', 'misses', 'lateCompletions'];
-
-function sum(totals: SourceTotals, before: Record<Counted, number> | undefined): Record<Counted, number> {
-  return Object.fromEntries(COUNTED.map((name) => [name, totals[name] + (before?.[name] ?? 0)])) as Record<Counted, number>;
 }

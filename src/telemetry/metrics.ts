@@ -13,7 +13,7 @@ export interface Metric {
   readonly read: (figures: Figures) => readonly Sample[];
 }
 
-const STATES: readonly SourceState[] = ['starting', 'running', 'paused', 'rebalancing', 'stopping'];
+const STATES: readonly SourceState[] = ['starting', 'running', 'paused', 'rebalancing'];
 
 /** All that is told, to Prometheus as well as to OpenTelemetry. */
 export const METRICS: readonly Metric[] = [
@@ -37,16 +37,30 @@ export const METRICS: readonly Metric[] = [
   ofSource('buffered', 'What is read and not finished.', ({ totals }) => totals.bufferedBytes, 'By'),
   ofSource('credits_free', 'How many records may be emitted now.', ({ totals }) => totals.creditsFree),
   ofSource('credits_max', 'How many records may be emitted and not finished.', ({ totals }) => totals.creditsMax),
-  ofSource('commit_latency', 'How long a write to the store takes, on average.', ({ totals }) => seconds(totals.commitLatencyMs.mean), 's'),
-  ofSource('commit_latency_max', 'How long the longest write to the store took.', ({ totals }) => seconds(totals.commitLatencyMs.max), 's'),
+  ofSource(
+    'commit_latency',
+    'How long a write to the store takes, on average.',
+    ({ totals }) => seconds(totals.commitLatencyMs.mean),
+    's',
+    Math.max,
+  ),
+  ofSource(
+    'commit_latency_max',
+    'How long the longest write to the store took.',
+    ({ totals }) => seconds(totals.commitLatencyMs.max),
+    's',
+    Math.max,
+  ),
   {
     name: 'state',
-    help: 'The state in which a source is has 1, the others have 0.',
+    help: 'How many subscriptions of a source are in a state.',
     kind: 'gauge',
     unit: '1',
     labels: ['name', 'state'],
     read: ({ open }) =>
-      open.flatMap(({ name, state }) => STATES.map((one) => ({ labels: { name, state: one }, value: Number(one === state) }))),
+      [...byName(open)].flatMap(([name, all]) =>
+        STATES.map((state) => ({ labels: { name, state }, value: all.filter((one) => one.state === state).length })),
+      ),
   },
 
   counted('emitted', 'Records that were emitted.', 'emitted'),
@@ -88,13 +102,30 @@ function ofPartition(
   };
 }
 
-function ofSource(name: string, help: string, value: (source: SourceStats) => number, unit: Metric['unit'] = '1'): Metric {
+/** A group may be subscribed to several times: its figures are theirs together. */
+function ofSource(
+  name: string,
+  help: string,
+  value: (source: SourceStats) => number,
+  unit: Metric['unit'] = '1',
+  together: (one: number, other: number) => number = (one, other) => one + other,
+): Metric {
   return {
     ...{ name, help, unit },
     kind: 'gauge',
     labels: ['name'],
-    read: ({ open }) => open.map((source) => ({ labels: { name: source.name }, value: value(source) })),
+    read: ({ open }) =>
+      [...byName(open)].map(([source, all]) => ({
+        labels: { name: source },
+        value: all.map(value).reduce((one, other) => together(one, other)),
+      })),
   };
+}
+
+function byName(open: readonly SourceStats[]): Map<string, SourceStats[]> {
+  const found = new Map<string, SourceStats[]>();
+  for (const source of open) found.set(source.name, [...(found.get(source.name) ?? []), source]);
+  return found;
 }
 
 function counted(name: string, help: string, what: Counted): Metric {

@@ -16,9 +16,11 @@ export function findsNoBroker(event: KafkaEvent): boolean {
 
 /** What is known of the sources and the brokers. */
 export class Vitals {
-  /** The last word of each source that has not ended. */
-  readonly #open = new Map<string, SourceStats>();
-  readonly #failed = new Set<string>();
+  /** The last word of each subscription that has not ended. */
+  readonly #open = new Map<number, SourceStats>();
+  /** Sources that have failed, and the newest subscription by then: a newer one of the same name is another try. */
+  readonly #failed = new Map<string, number>();
+  #newest = -1;
   #started = false;
   /** The ends of the logs, when they were first looked at after no broker was found: one that grows since was told by a broker. */
   #endsWhenAway: number | undefined;
@@ -42,13 +44,14 @@ export class Vitals {
   }
 
   note(stats: SourceStats): void {
-    const { name, state } = stats;
+    const { name, id, state } = stats;
+    this.#newest = Math.max(this.#newest, id);
     if (state === 'stopping') {
-      this.#open.delete(name);
+      this.#open.delete(id);
       return;
     }
-    this.#failed.delete(name);
-    this.#open.set(name, stats);
+    if (id > (this.#failed.get(name) ?? Infinity)) this.#failed.delete(name);
+    this.#open.set(id, stats);
     this.#started ||= [...this.#open.values()].every((source) => source.state !== 'starting');
     if (!this.#away) return;
     const ends = this.#sumOfEnds();
@@ -59,10 +62,7 @@ export class Vitals {
   hear(event: KafkaEvent): void {
     if (findsNoBroker(event)) this.#away = true;
     else if (event.type === 'assigned') this.brokersAnswer();
-    else if (event.type === 'failed') {
-      this.#failed.add(event.name);
-      this.#open.delete(event.name);
-    }
+    else if (event.type === 'failed') this.#failed.set(event.name, this.#newest);
   }
 
   #sumOfEnds(): number {
