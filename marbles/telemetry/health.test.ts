@@ -53,6 +53,7 @@ describe('health', () => {
     ['a rebalance is not dead', '    --r-b--r', '----l---', 'L-R-S--R'],
     ['two sources', '              --S--R-s-r', '----------', 'L----R-S-R'],
     ['one that begins while another runs', '-r--S--R-', '---------', 'LR--S--R-'],
+    ['one that ends before it has begun', '--S-r-X--', '---------', 'L-----R--'],
     ['one that ends in peace', '   --r--x--', '--------', 'L-R--S--'],
     ['one of two that ends', '     -rR--x--', '--------', 'LR------'],
     ['one that has failed', '      --r--x--', '----f---', 'L-R-D---'],

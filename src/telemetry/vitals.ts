@@ -48,11 +48,11 @@ export class Vitals {
     this.#newest = Math.max(this.#newest, id);
     if (state === 'stopping') {
       this.#open.delete(id);
-      return;
+    } else {
+      if (id > (this.#failed.get(name) ?? Infinity)) this.#failed.delete(name);
+      this.#open.set(id, stats);
     }
-    if (id > (this.#failed.get(name) ?? Infinity)) this.#failed.delete(name);
-    this.#open.set(id, stats);
-    this.#started ||= [...this.#open.values()].every((source) => source.state !== 'starting');
+    this.#started ||= this.#open.size > 0 && [...this.#open.values()].every((source) => source.state !== 'starting');
     if (!this.#away) return;
     const ends = this.#sumOfEnds();
     this.#endsWhenAway ??= ends;
