@@ -124,6 +124,17 @@ export class TimedOutError extends KafkaRxError {
   }
 }
 
+/** A source was to go on elsewhere in partitions that it does not have now: the group has not given them to it, or has taken them away. */
+export class NotAssignedError extends KafkaRxError {
+  /** Those that were named. */
+  readonly partitions: readonly TopicPartition[];
+
+  constructor(message: string, options: { partitions: readonly TopicPartition[] }) {
+    super(message, { code: 'NOT_ASSIGNED', retriable: true });
+    this.partitions = options.partitions;
+  }
+}
+
 /** The remembered offset lies outside what the log still (or already) holds. */
 export class OffsetOutOfRangeError extends KafkaRxError {
   readonly position: Position;

@@ -10,6 +10,8 @@ export type KafkaEvent =
   | { readonly type: 'failed'; /** As in its statistics. */ readonly name: string; readonly error: Error }
   /** Partitions were given to this source, which starts them at these offsets. */
   | { readonly type: 'assigned'; readonly group: string; readonly partitions: readonly Position[] }
+  /** A `seek()`: these partitions go on at these offsets. */
+  | { readonly type: 'seek'; readonly group: string; readonly partitions: readonly Position[] }
   /** Partitions were taken away, after what was in flight was finished (or `drainTimeoutMs` was over: then `unfinished` records come again). */
   | { readonly type: 'revoked'; readonly group: string; readonly partitions: readonly TopicPartition[]; readonly unfinished: number }
   /** Partitions were taken away without a word before: what was in flight comes again, here or elsewhere. */

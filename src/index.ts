@@ -23,13 +23,14 @@ export type { ProducerStats } from './sinks/producerStats.js';
 export { fromPartitions } from './sources/partitions.js';
 export type { FromPartitionsOptions } from './sources/partitions.js';
 export type { WorkerSlot } from './sources/share.js';
+export type { KafkaSource, MeasuredSource } from './sources/kafkaSource.js';
+export type { SeekTarget } from './sources/seekTargets.js';
 export { readTopic } from './sources/read.js';
 export type { ReadTopicOptions } from './sources/read.js';
 export type { ReadPlace, ReadPlaces } from './sources/readPlaces.js';
 export { fromTopicByPartition } from './sources/byPartition.js';
 export { fromTopic } from './sources/topic.js';
 export type { FromTopicOptions } from './sources/topic.js';
-export type { KafkaSource } from './sources/kafkaSource.js';
 export type { From, SourceOptions } from './sources/sourceOptions.js';
 
 export { bytes, json, text } from './codecs.js';

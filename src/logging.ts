@@ -81,6 +81,10 @@ function lineOf(event: KafkaEvent): Line {
         message: `${group} was assigned partitions`,
       };
     }
+    case 'seek': {
+      const { group, partitions } = event;
+      return { level: 'info', context: { type, group, partitions: partitions.map(positionText) }, message: `${group} goes on elsewhere` };
+    }
     case 'revoked':
     case 'lost': {
       const { group, partitions, unfinished } = event;

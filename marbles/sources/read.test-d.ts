@@ -1,13 +1,13 @@
 import type { Observable } from 'rxjs';
 import { describe, expectTypeOf, it } from 'vitest';
-import type { Kafka, KafkaRecord, KafkaSource, ReadPlaces } from '../../src/index.js';
+import type { Kafka, KafkaRecord, MeasuredSource, ReadPlaces } from '../../src/index.js';
 import { commit, readTopic } from '../../src/index.js';
 
 declare const kafka: Kafka;
 
 describe('readTopic', () => {
   it('gives records, which operators of this library take', () => {
-    expectTypeOf(readTopic(kafka, 'orders')).toEqualTypeOf<KafkaSource>();
+    expectTypeOf(readTopic(kafka, 'orders')).toEqualTypeOf<MeasuredSource>();
     expectTypeOf(readTopic(kafka, 'orders', { until: 'latest' }).pipe(commit())).toEqualTypeOf<Observable<KafkaRecord>>();
   });
 

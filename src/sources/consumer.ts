@@ -113,6 +113,10 @@ class RdkafkaMember extends Fetcher implements Membership, GroupCommits {
     else this.consumer.unassign();
   }
 
+  get asked(): boolean {
+    return this.#question !== undefined;
+  }
+
   override get incremental(): boolean {
     return this.#protocol === 'COOPERATIVE';
   }

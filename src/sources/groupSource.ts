@@ -4,6 +4,7 @@ import { StatsHub } from '../statsHub.js';
 import type { Delivery } from './delivery.js';
 import { inOneStream } from './delivery.js';
 import { KafkaSource } from './kafkaSource.js';
+import { seek } from './seek.js';
 import type { SessionOptions } from './session.js';
 import { Session } from './session.js';
 import type { SourceStats } from './sourceStats.js';
@@ -24,16 +25,18 @@ export function groupSourceOf<T>(
   { register, ...options }: GroupSourceOptions,
 ): KafkaSource<T> {
   const { signal } = options.source;
+  const current = new Set<Session>();
   /** Subscriptions that were left and still have work in flight. */
   const leaving = new Set<Session>();
   const hub = new StatsHub<SourceStats>();
-  return new KafkaSource((subscriber) => {
+  const subscribe = (subscriber: Subscriber<T>): void => {
     if (signal?.aborted === true) {
       subscriber.complete();
       return;
     }
     const session = new Session(options, delivery(subscriber, options));
     const unregister = register(session);
+    current.add(session);
     const unlist = hub.add(session.stats$);
     const onAbort = (): void => {
       subscriber.complete();
@@ -42,6 +45,7 @@ export function groupSourceOf<T>(
     subscriber.add(() => {
       signal?.removeEventListener('abort', onAbort);
       session.stop();
+      current.delete(session);
       leaving.add(session);
       session.closed$
         .pipe(
@@ -64,5 +68,13 @@ export function groupSourceOf<T>(
           }),
         )
         .subscribe();
-  }, hub);
+  };
+  return new KafkaSource(subscribe, {
+    stats$: hub.stats$,
+    seek: (targets) =>
+      seek(
+        [...current].map(({ seeker }) => seeker),
+        targets,
+      ),
+  });
 }

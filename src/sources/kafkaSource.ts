@@ -1,22 +1,20 @@
 import type { Subscriber, TeardownLogic } from 'rxjs';
 import { Observable } from 'rxjs';
+import type { Position } from '../position.js';
 import type { KafkaRecord } from '../record.js';
+import type { SeekTarget } from './seekTargets.js';
+import { targetsOf } from './seekTargets.js';
 import type { SourceStats } from './sourceStats.js';
 
-/** What a source can do beside being subscribed to. */
-export interface SourceHandle {
-  readonly stats$: Observable<SourceStats>;
-}
-
-/** The records of a source, and a handle on whoever reads them. What `pipe` gives is an Observable and no more. */
-// eslint-disable-next-line rxjs-x/no-subclass -- It is an Observable and a handle; nothing is overridden.
-export class KafkaSource<T = KafkaRecord> extends Observable<T> {
-  readonly #handle: SourceHandle;
+/** The records of a source, and how it stands. What `pipe` gives is an Observable and no more. */
+// eslint-disable-next-line rxjs-x/no-subclass -- It adds a handle, and changes nothing of what an Observable does.
+export class MeasuredSource<T = KafkaRecord> extends Observable<T> {
+  readonly #stats$: Observable<SourceStats>;
 
   /** @internal */
-  constructor(subscribe: (this: Observable<T>, subscriber: Subscriber<T>) => TeardownLogic, handle: SourceHandle) {
+  constructor(subscribe: (this: Observable<T>, subscriber: Subscriber<T>) => TeardownLogic, handle: Pick<SourceHandle, 'stats$'>) {
     super(subscribe);
-    this.#handle = handle;
+    this.#stats$ = handle.stats$;
   }
 
   /**
@@ -37,6 +35,58 @@ export class KafkaSource<T = KafkaRecord> extends Observable<T> {
    * ```
    */
   get stats$(): Observable<SourceStats> {
-    return this.#handle.stats$;
+    return this.#stats$;
+  }
+}
+
+/** What a source can do beside being subscribed to. */
+export interface SourceHandle {
+  readonly stats$: Observable<SourceStats>;
+  readonly seek: (targets: readonly SeekTarget[]) => Promise<readonly Position[]>;
+}
+
+/** The records of a source that remembers, how it stands, and a handle on whoever reads them. What `pipe` gives is an Observable and no more. */
+export class KafkaSource<T = KafkaRecord> extends MeasuredSource<T> {
+  readonly #seek: SourceHandle['seek'];
+
+  /** @internal */
+  constructor(subscribe: (this: Observable<T>, subscriber: Subscriber<T>) => TeardownLogic, handle: SourceHandle) {
+    super(subscribe, handle);
+    this.#seek = handle.seek;
+  }
+
+  /**
+   * Goes on elsewhere in partitions that this source has: forward, or back to what it has read before.
+   *
+   * Resolves to where each of them goes on once that is remembered: a crash from then on resumes there, and the group's committed offsets have followed. What was in
+   * flight comes too late: it changes nothing any more, a `late` event counts it, and so does the record in work when it is finished. What had
+   * been finished before is kept in the store's order: first it is written, then the new position. State that `commit({ apply })` has
+   * written stays as it is: records that come again are applied again, so change it yourself, or make `apply` take no notice of repeats.
+   *
+   * ```text
+   * topic      a b c d e f …
+   *            seek({ to: 'earliest' })
+   * records    --a-b-c---a-b-c-d-…
+   * seek       -------^--           asked, done
+   * ```
+   *
+   * A target without `topic` or `partition` means all that are assigned; of several for one partition the last counts. All of them are moved
+   * or none (with several subscriptions: all of each). A rebalance that is under way is waited for. It waits for no record.
+   *
+   * Rejects with `NotAssignedError` for a partition that no subscription of this source has by then: before the first `assigned` event, after
+   * it was revoked, once the source is stopping; with `OffsetOutOfRangeError` for an offset that the log does not hold, if `onOutOfRange`
+   * says so; with `BrokerError` if a place could not be looked up, or the group could not be set back. Then all goes on as before. If the store fails, so does the stream.
+   *
+   * @throws {OptionError} (as a rejection) for what is no target, and where the group uses one of the older assignment strategies.
+   *
+   * @example
+   * ```ts
+   * const orders$ = fromTopic(kafka, 'orders', { group: 'billing', offsets });
+   * orders$.pipe(commit()).subscribe();
+   * const replay = (): Promise<readonly Position[]> => orders$.seek({ to: { timestamp: Date.now() - 3_600_000 } });
+   * ```
+   */
+  async seek(to: SeekTarget | readonly SeekTarget[]): Promise<readonly Position[]> {
+    return this.#seek(targetsOf(to));
   }
 }

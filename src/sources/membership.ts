@@ -26,9 +26,14 @@ export interface Membership {
   assign(positions: readonly Position[]): void;
   /** Answers `onRevoked`. */
   unassign(partitions: readonly TopicPartition[]): void;
+  /** Whether an answer is awaited. */
+  readonly asked: boolean;
   /** Whether single partitions can be assigned: not with the older assignment strategies. */
   readonly incremental: boolean;
-  /** Fetches a partition that is assigned from another offset on, also where fetching it had stopped. Only if `incremental`. */
+  /**
+   * Fetches a partition that is assigned from another offset on, also where fetching it had stopped. Only if `incremental`, and not while it is
+   * `asked`: a group would take it for an answer.
+   */
   refetch(position: Position): void;
   pause(partitions: readonly TopicPartition[]): void;
   resume(partitions: readonly TopicPartition[]): void;

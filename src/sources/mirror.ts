@@ -57,6 +57,14 @@ export class Mirror {
     );
   }
 
+  /** Sets the group back, before the store is: it must not be ahead. Errors if the group does not take it. */
+  setBack(positions: readonly Position[]): Observable<never> {
+    if (positions.length === 0) return EMPTY;
+    // What is on its way must not come after it.
+    const commit$ = defer(() => this.#options.commit(positions));
+    return defer(() => concat(this.#committing, commit$)).pipe(ignoreElements());
+  }
+
   stop(): void {
     this.#timer?.unsubscribe();
     this.#noted.clear();

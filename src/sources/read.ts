@@ -3,7 +3,7 @@ import { checkOptions } from '../options.js';
 import { StatsHub } from '../statsHub.js';
 import { checkTopicName } from '../topicName.js';
 import { Fetcher } from './fetcher.js';
-import { KafkaSource } from './kafkaSource.js';
+import { MeasuredSource } from './kafkaSource.js';
 import { checkPartitionNumbers } from './partitionNumbers.js';
 import type { ReadPlaces } from './readPlaces.js';
 import { checkPlaces } from './readPlaces.js';
@@ -67,7 +67,7 @@ const NO_GROUP = 'kafka-rx-reader';
  * console.log((await lastValueFrom(lastHour$.pipe(toArray()))).length);
  * ```
  */
-export function readTopic(kafka: Kafka, topic: string, options: ReadTopicOptions = {}): KafkaSource {
+export function readTopic(kafka: Kafka, topic: string, options: ReadTopicOptions = {}): MeasuredSource {
   checkOptions('readTopic', options, OPTIONS);
   checkTopicName('readTopic', topic);
   const { from = 'earliest', until, partitions, ...rest } = options;
@@ -77,7 +77,7 @@ export function readTopic(kafka: Kafka, topic: string, options: ReadTopicOptions
   const source = resolveSourceOptions('readTopic', rest);
   const awaitsCompletion = rest.maxInFlight !== undefined || rest.maxInFlightBytes !== undefined;
   const hub = new StatsHub<SourceStats>();
-  return new KafkaSource((subscriber) => {
+  return new MeasuredSource((subscriber) => {
     const { signal } = source;
     if (signal?.aborted === true) {
       subscriber.complete();

@@ -2,7 +2,9 @@ import type { Observable } from 'rxjs';
 import { concatMap, defer, from, map, mergeMap, of, toArray } from 'rxjs';
 import { OptionError } from '../errors.js';
 import type { Gap, TopicPartition } from '../position.js';
-import type { Fetcher, Watermarks } from './fetcher.js';
+import { bare } from '../position.js';
+import type { Membership } from './membership.js';
+import type { Watermarks } from './fetcher.js';
 import { LOOKUPS_AT_ONCE, OFFSET_BEGINNING, OFFSET_END } from './fetcher.js';
 import { outOfRange } from './outOfRange.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
@@ -25,13 +27,17 @@ export interface ReadRange extends TopicPartition {
   readonly fetchFrom: number;
 }
 
-/** What looking places up takes. */
-export interface ReadRangesOptions {
-  readonly fetcher: Pick<Fetcher, 'watermarks' | 'offsetAt'>;
+/** What looking a place up takes. */
+export interface LookUpOptions {
+  readonly fetcher: Pick<Membership, 'watermarks' | 'offsetAt'>;
+  readonly onOutOfRange: ResolvedSourceOptions['onOutOfRange'];
+  /** An offset lies before the log, and reading is to start in it. */
+  readonly onGap: (gap: Gap) => void;
+}
+
+export interface ReadRangesOptions extends LookUpOptions {
   readonly from: ReadPlaces;
   readonly until: ReadPlaces | undefined;
-  readonly onOutOfRange: ResolvedSourceOptions['onOutOfRange'];
-  readonly onGap: (gap: Gap) => void;
 }
 
 /** Looks up where reading these partitions starts and ends. */
@@ -48,24 +54,37 @@ function rangeOf(partition: TopicPartition, options: ReadRangesOptions): Observa
   const end = options.until === undefined ? undefined : placeOf(options.until, partition);
   return defer(() => fetcher.watermarks(partition)).pipe(
     concatMap((bounds) =>
-      offsetOf(start, partition, bounds, options).pipe(
-        concatMap((offset) => inRange(offset, partition, bounds, options)),
+      startAt(start, partition, bounds, options).pipe(
         concatMap((first) => {
           const until$ = end === undefined ? of(Infinity) : offsetOf(end, partition, bounds, options);
-          const fetchFrom = start === 'earliest' ? OFFSET_BEGINNING : first;
-          return until$.pipe(map((until) => ({ ...partition, from: first, until, fetchFrom })));
+          return until$.pipe(map((until) => ({ ...partition, ...first, until })));
         }),
       ),
     ),
   );
 }
 
-function offsetOf(
+/** Looks up where to start in a partition that is to be read from this place on. */
+export function lookUp(place: ReadPlace, partition: TopicPartition, options: LookUpOptions): Observable<Omit<ReadRange, 'until'>> {
+  return defer(() => options.fetcher.watermarks(partition)).pipe(
+    concatMap((bounds) => startAt(place, partition, bounds, options)),
+    map((start) => ({ ...bare(partition), ...start })),
+  );
+}
+
+function startAt(
   place: ReadPlace,
   partition: TopicPartition,
-  { low, high }: Watermarks,
-  { fetcher }: ReadRangesOptions,
-): Observable<number> {
+  bounds: Watermarks,
+  options: LookUpOptions,
+): Observable<Pick<ReadRange, 'from' | 'fetchFrom'>> {
+  return offsetOf(place, partition, bounds, options).pipe(
+    concatMap((offset) => inRange(offset, partition, bounds, options)),
+    map((first) => ({ from: first, fetchFrom: place === 'earliest' ? OFFSET_BEGINNING : first })),
+  );
+}
+
+function offsetOf(place: ReadPlace, partition: TopicPartition, { low, high }: Watermarks, { fetcher }: LookUpOptions): Observable<number> {
   if (place === 'earliest') return of(low);
   if (place === 'latest') return of(high);
   if (typeof place === 'number') return of(place);
@@ -74,7 +93,7 @@ function offsetOf(
 }
 
 /** An offset that the log does not hold is one that the user has named. */
-function inRange(offset: number, partition: TopicPartition, bounds: Watermarks, options: ReadRangesOptions): Observable<number> {
+function inRange(offset: number, partition: TopicPartition, bounds: Watermarks, options: LookUpOptions): Observable<number> {
   const { fetcher, onOutOfRange, onGap } = options;
   // With a transaction open, the end that readers see lies before the end of the log.
   const high$ =
@@ -110,17 +129,18 @@ export function partitionsNamed(places: ReadPlaces): readonly number[] {
 export function checkPlaces(name: string, places: unknown): void {
   const each = typeof places === 'object' && places !== null && isPlace(places as ReadPlaces) ? [places] : undefined;
   if (each !== undefined || typeof places !== 'object' || places === null) {
-    checkPlace(name, places);
+    checkPlace(`readTopic: \`${name}\``, places);
     return;
   }
   for (const [partition, place] of Object.entries(places)) {
     if (!/^\d+$/.test(partition))
       throw new OptionError(`readTopic: \`${name}\` is no place, and ${JSON.stringify(partition)} is no number of a partition.`);
-    checkPlace(`${name}[${partition}]`, place);
+    checkPlace(`readTopic: \`${name}[${partition}]\``, place);
   }
 }
 
-function checkPlace(name: string, place: unknown): void {
+/** @throws {OptionError} for what is no place. */
+export function checkPlace(what: string, place: unknown): void {
   if (place === 'earliest' || place === 'latest' || isCount(place)) return;
   if (typeof place === 'object' && place !== null) {
     const { timestamp, last } = place as { timestamp?: unknown; last?: unknown };
@@ -132,10 +152,10 @@ function checkPlace(name: string, place: unknown): void {
       return;
   }
   throw new OptionError(
-    `readTopic: \`${name}\` must be 'earliest', 'latest', an offset, { timestamp } in milliseconds since the epoch, or { last } in offsets.`,
+    `${what} must be 'earliest', 'latest', an offset, { timestamp } in milliseconds since the epoch, or { last } in offsets.`,
   );
 }
 
-function isCount(value: unknown): boolean {
+export function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -47,6 +47,8 @@ import { strangeLog } from './outOfRange.js';
 import { AUTO_OFFSET_RESET, FATAL, MAX_POLL_EXCEEDED, PASSING } from './readFailures.js';
 import { RangeGuard } from './rangeGuard.js';
 import type { ReadError } from './reader.js';
+import { Restarts } from './restarts.js';
+import { Seeker } from './seek.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 import type { SourceState, SourceStats } from './sourceStats.js';
 import type { Start } from './starts.js';
@@ -96,6 +98,8 @@ export class Session implements Client {
   readonly #late: LateCompletions;
   readonly #rangeGuard: RangeGuard;
   readonly #sampler: StatsSampler;
+  readonly #restarts: Restarts;
+  readonly seeker: Seeker;
   readonly #lanes = new Lanes();
   /** Answers are given one after the other, in the order of the questions. */
   readonly #rebalances$ = new Subject<Observable<never>>();
@@ -171,7 +175,10 @@ export class Session implements Client {
     this.#offsets = options.offsets(this.#member);
     this.#mirror = new Mirror({
       commit: (positions) => this.#member.commit(positions),
-      isCurrent: ({ topic, partition, epoch }) => this.#lanes.get(topic, partition)?.epoch === epoch,
+      isCurrent: ({ topic, partition, epoch }) => {
+        const lane = this.#lanes.get(topic, partition);
+        return lane?.epoch === epoch && lane.live;
+      },
       onError: (error) => {
         this.#emitError(error);
       },
@@ -237,10 +244,60 @@ export class Session implements Client {
       },
       scheduler,
     });
+    this.#restarts = this.#restarting();
+    this.seeker = this.#seeking();
   }
 
   get stats$(): Observable<SourceStats> {
     return this.#sampler.stats$;
+  }
+
+  #restarting(): Restarts {
+    const { group, mirror } = this.#options;
+    return new Restarts({
+      group,
+      offsets: this.#offsets,
+      mirror: mirror ? this.#mirror : undefined,
+      lanes: this.#lanes,
+      member: this.#member,
+      flush: () => this.#flush(),
+      fence: (lanes) => {
+        this.#fence(lanes);
+      },
+      onRefused: (lanes) => {
+        this.#refused(lanes);
+      },
+      afterRead: () => this.#afterRead(),
+      enqueue: (job) => {
+        this.#rebalances$.next(job);
+      },
+      open: (checkpoints) => {
+        this.#open(checkpoints);
+      },
+      isStopped: () => this.#stopped,
+    });
+  }
+
+  #seeking(): Seeker {
+    const { group, source, emit } = this.#options;
+    return new Seeker({
+      lanes: () => this.#lanes.all(),
+      restarts: this.#restarts,
+      member: this.#member,
+      onOutOfRange: source.onOutOfRange,
+      enqueue: (job) => {
+        if (this.#stopped || !this.#rebalances$.observed) return false;
+        this.#rebalances$.next(job);
+        return true;
+      },
+      closed$: this.#closed$,
+      onSought: (partitions) => {
+        emit({ type: 'seek', group, partitions });
+      },
+      onFailure: (error) => {
+        this.#fail(error);
+      },
+    });
   }
 
   start(): void {
@@ -395,13 +452,8 @@ export class Session implements Client {
           onError: (error) => {
             this.#emitError(error);
           },
-        }),
+        }).pipe(concatMap((found) => concat(this.#rememberChosen(claims, found), [found]))),
       ),
-      concatMap((found) => {
-        const chosen = found.filter((start) => start.chosen).map((start) => start.checkpoint);
-        if (chosen.length === 0) return [found];
-        return concat(from(this.#offsets.reset(group, chosen)).pipe(ignoreElements()), [found]);
-      }),
       // A read that is in flight may bring records of an assignment before this one: they must not meet its lanes.
       concatMap((found) => concat(this.#afterRead(), [found])),
       tap((found) => {
@@ -415,6 +467,24 @@ export class Session implements Client {
         return EMPTY;
       }),
       ignoreElements(),
+    );
+  }
+
+  /** Where starts were chosen now, they are not to be chosen again. */
+  #rememberChosen(claims: readonly Claim[], found: readonly Start[]): Observable<never> {
+    const chosen = found.filter((start) => start.chosen).map((start) => start.checkpoint);
+    if (chosen.length === 0) return EMPTY;
+    const before = claims.map(({ checkpoint }) => checkpoint).filter((checkpoint) => checkpoint !== undefined);
+    return concat(this.#setBack(before, chosen), from(this.#offsets.reset(this.#options.group, chosen)).pipe(ignoreElements()));
+  }
+
+  /** It goes on also where the group does not follow. */
+  #setBack(before: readonly Checkpoint[], after: readonly Checkpoint[]): Observable<never> {
+    return this.#restarts.setBack(before, after).pipe(
+      catchError((error: unknown) => {
+        this.#emitError(error);
+        return EMPTY;
+      }),
     );
   }
 
@@ -435,7 +505,7 @@ export class Session implements Client {
 
   /** The partition's log is another one than that of which its position was remembered. */
   #startOver(lane: PartitionLane): Observable<never> {
-    const { group, source } = this.#options;
+    const { source } = this.#options;
     return defer(() => this.#member.watermarks(lane)).pipe(
       concatMap((bounds) => {
         const before = lane.checkpoint();
@@ -443,14 +513,14 @@ export class Session implements Client {
         if (source.onOutOfRange === 'fail' || !this.#member.incremental) throw error;
         if (!this.#isCurrent(lane)) return EMPTY;
         this.#emitError(error);
-        const start = startingAt(before, source.onOutOfRange === 'earliest' ? bounds.low : bounds.high);
-        this.#fence([lane]);
-        return concat(
-          from(this.#offsets.reset(group, [start])).pipe(ignoreElements()),
-          this.#afterRead(),
-          this.#do(() => {
-            this.#member.refetch({ ...bare(lane), offset: start.frontier });
-            this.#open([start]);
+        const to = source.onOutOfRange === 'earliest' ? bounds.low : bounds.high;
+        return this.#restarts.take([lane]).pipe(
+          concatMap((taken) => {
+            const starting = taken.map((checkpoint) => startingAt(checkpoint, to));
+            return concat(
+              this.#setBack(taken, starting),
+              this.#restarts.begin(starting.map((checkpoint) => ({ lane, checkpoint, fetchFrom: to }))),
+            );
           }),
         );
       }),

@@ -16,9 +16,10 @@ export function upToDate(
   const stale: StaleState[] = [];
   const current = claims.map((claim) => {
     const { topic, partition, epoch, checkpoint } = claim;
-    const frontier = byPartition.get(nameOf(claim)) ?? 0;
-    if (frontier <= (checkpoint?.frontier ?? 0)) return claim;
-    stale.push({ topic, partition, local: checkpoint?.frontier, committed: frontier });
+    const frontier = byPartition.get(nameOf(claim));
+    if (frontier === undefined || frontier <= (checkpoint?.frontier ?? -1)) return claim;
+    // At 0 nobody has worked: it was chosen, as by a `seek`.
+    if (frontier > 0) stale.push({ topic, partition, local: checkpoint?.frontier, committed: frontier });
     return { ...claim, checkpoint: { topic, partition, epoch, frontier, runs: [], metadata: checkpoint?.metadata ?? '' } };
   });
   return { claims: current, stale };

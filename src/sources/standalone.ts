@@ -26,7 +26,10 @@ import type { Reader } from './reader.js';
 import type { Share } from './share.js';
 
 /** What fetches, and answers questions, for a source without a group: a `Fetcher`, or what answers in virtual time. */
-export interface Fetches extends Omit<Membership, 'storeOf' | 'assign' | 'unassign' | 'commit' | 'committing' | 'committed' | 'missing'> {
+export interface Fetches extends Omit<
+  Membership,
+  'storeOf' | 'asked' | 'assign' | 'unassign' | 'commit' | 'committing' | 'committed' | 'missing'
+> {
   /** Fetches these partitions too, from these offsets on. */
   fetch(positions: readonly Position[]): void;
   /** Fetches these partitions no more. */
@@ -100,6 +103,10 @@ export class Standalone implements Membership {
     this.#asked = false;
     for (const partition of partitions) this.#given.delete(nameOf(partition));
     this.#fetches.unfetch(partitions);
+  }
+
+  get asked(): boolean {
+    return this.#asked;
   }
 
   get incremental(): boolean {

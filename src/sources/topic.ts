@@ -51,7 +51,7 @@ const OPTIONS = { ...SOURCE_OPTIONS, group: 'text', offsets: 'object', mirror: '
  * out and is committed, then the stream completes.
  *
  * @param topic A name, several, or a pattern; topics that come to match it later join in.
- * @returns Records whose `key` and `value` are as they were written. Errors with `UnknownTopicError`, `BrokerUnavailableError` (no broker
+ * @returns Records whose `key` and `value` are as they were written, and a handle for `seek()`. Errors with `UnknownTopicError`, `BrokerUnavailableError` (no broker
  * within the `Kafka`'s `connectTimeoutMs`), `OffsetOutOfRangeError`, `NoStoredOffsetError`, `BrokerError`, `FencedError` or an error of the store.
  * @throws {OptionError} at once, for a wrong, missing or unknown option.
  *

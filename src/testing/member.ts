@@ -203,6 +203,7 @@ export class FakeMember implements Membership {
   }
 
   refetch({ partition, offset }: Position): void {
+    if (this.taking.length > 0) throw new Error('the group would take it for the answer to what it asks');
     if (!this.#fetching.has(partition)) throw new Error(`partition ${partition} is not assigned`);
     this.#fetch(partition, offset);
     this.#wake();
