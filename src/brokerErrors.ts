@@ -4,6 +4,8 @@ import type { RdkafkaError } from './rdkafka.js';
 
 /** The topic is not there, or not any more. */
 export const UNKNOWN_TOPIC_OR_PARTITION = 3;
+/** A rebalance goes on: the member keeps its partitions, and has yet to hear of the new generation. */
+export const REBALANCING: readonly number[] = [22, 27, 113];
 /** No answer, or the coordinator moves: the same question will be answered in a while. */
 export const NO_ANSWER: readonly number[] = [-195, -187, -185, -168, 14, 15, 16];
 /** The same in the client's own words: for a topic, and for a partition. */

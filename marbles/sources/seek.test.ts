@@ -1,11 +1,12 @@
 import type { Observable } from 'rxjs';
-import { Subject, defer, delay, from, map, mergeMap, of, take, takeUntil } from 'rxjs';
+import { Subject, defer, delay, from, ignoreElements, map, mergeMap, of, take, takeUntil, tap, throwError } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BrokerError, NotAssignedError, OffsetOutOfRangeError, OptionError, StoreFailedError } from '../../src/errors.js';
 import type { KafkaEvent } from '../../src/events.js';
 import { memoryOffsets } from '../../src/offsets/memory.js';
 import type { Checkpoint, OffsetStore } from '../../src/offsets/store.js';
 import { commit } from '../../src/operators/commit.js';
+import type { Position } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
 import { groupSource } from '../../src/sources/groupSource.js';
 import type { SourceOptions } from '../../src/sources/sourceOptions.js';
@@ -212,15 +213,60 @@ describe('seek', () => {
     const s = scene(new Brokers(6), { maxInFlight: 100 });
     const { seen, member, stop } = await run(s, s.source$.pipe(commit()), 0);
     await pass(2_000);
-    member.refusesCommit = true;
+    const refusing$ = vi.spyOn(member, 'commit');
+    refusing$.mockImplementation(() => throwError(() => new BrokerError('no right', { kafkaCode: 30 })));
     const sought = outcome(s.source$.seek(at(0, 2)));
     await pass(300);
+    refusing$.mockRestore();
     expect(sought.error).toBeInstanceOf(BrokerError);
     expect([s.stored(), s.brokers.committed.get(0)]).toEqual([[6], 6]);
     s.brokers.write(0, RECORD);
     await pass(2_000);
     expect([seen, s.stored(), s.brokers.committed.get(0)]).toEqual([places(0, 0, 7), [7], 7]);
     expect(s.ofType('seek')).toEqual([]);
+    stop();
+  });
+
+  it('waits until the group takes its offsets again', async () => {
+    const s = scene(new Brokers(6));
+    const { seen, member, stop } = await run(s, s.source$.pipe(commit()), 0);
+    await pass(2_000);
+    member.refusesCommit = true;
+    const sought = outcome(s.source$.seek(at(0, 2)));
+    await pass(1_000);
+    expect([sought.value, seen]).toEqual([[at(0, 2)], [...places(0, 0, 6), ...places(0, 2, 6)]]);
+    stop();
+  });
+
+  it('does not let the group follow what is finished while it is set back', async () => {
+    const s = scene(new Brokers(6), { maxInFlight: 2 });
+    const done$ = new Subject<void>();
+    const held$ = done$.pipe(take(1));
+    const { member, stop } = await run(s, s.source$.pipe(mergeMap((record) => held$.pipe(map(() => record)))).pipe(commit()), 0);
+    done$.next();
+    await pass(2_000);
+    expect(s.brokers.committed.get(0)).toBe(2);
+    // The group answers after a while, in which the next two are finished.
+    const answer$ = new Subject<void>();
+    const commits: (readonly Position[])[] = [];
+    const waiting$ = vi.spyOn(member, 'commit');
+    waiting$.mockImplementation((positions) => {
+      commits.push(positions);
+      return answer$.pipe(
+        take(1),
+        tap(() => s.brokers.committed.set(0, 1)),
+        ignoreElements(),
+      );
+    });
+    const sought = outcome(s.source$.seek(at(0, 1)));
+    await pass(10);
+    done$.next();
+    await pass(3_000);
+    expect([s.stored(), s.brokers.committed.get(0), commits]).toEqual([[4], 2, [[at(0, 1)]]]);
+    answer$.next();
+    waiting$.mockRestore();
+    await pass(3_000);
+    expect([sought.value, s.stored(), s.brokers.committed.get(0)]).toEqual([[at(0, 1)], [1], 1]);
     stop();
   });
 
@@ -277,6 +323,24 @@ describe('a seek and a rebalance', () => {
     member.give(0);
     await pass(300);
     expect(seen).toEqual([...places(0, 0, 6), ...places(0, 2, 6)]);
+    stop();
+  });
+
+  it('that takes the partition away while the group is being set back: rejected, and the store is as it was', async () => {
+    const s = scene(new Brokers(6));
+    const { member, stop } = await run(s, s.source$.pipe(commit()), 0);
+    await pass(2_000);
+    const answer$ = new Subject<void>();
+    const waiting$ = vi.spyOn(member, 'commit');
+    waiting$.mockImplementation(() => answer$.pipe(take(1), ignoreElements()));
+    const sought = outcome(s.source$.seek(at(0, 2)));
+    await pass(10);
+    member.take(0);
+    answer$.next();
+    waiting$.mockRestore();
+    await pass(300);
+    expect(sought.error).toBeInstanceOf(NotAssignedError);
+    expect([s.stored(), s.brokers.committed.get(0), member.asked]).toEqual([[6], 6, false]);
     stop();
   });
 

@@ -1,4 +1,4 @@
-import { NO_ANSWER } from '../brokerErrors.js';
+import { NO_ANSWER, REBALANCING } from '../brokerErrors.js';
 import { BrokerError, KafkaRxError, OptionError, StoreFailedError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
 import type { GroupTransaction, Position, TopicPartition, TransactionMember } from '../position.js';
@@ -29,10 +29,7 @@ const FENCED: ReadonlySet<number> = new Set([
   ...[-142, -144], // assignment lost, fenced by a static member of the same name
 ]);
 /** What passes by itself. */
-const PASSING: ReadonlySet<number> = new Set([
-  ...NO_ANSWER,
-  ...[22, 27, 113], // a rebalance goes on: the member keeps the partition, and has yet to hear of the new generation
-]);
+const PASSING: ReadonlySet<number> = new Set([...NO_ANSWER, ...REBALANCING]);
 const TRIES = 30;
 const PAUSE_MS = 200;
 

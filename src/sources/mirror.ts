@@ -1,7 +1,7 @@
 import type { Observable, ObservableInput, SchedulerLike, Subscription } from 'rxjs';
 import { EMPTY, ReplaySubject, asyncScheduler, catchError, concat, defer, ignoreElements } from 'rxjs';
 import type { Checkpoint } from '../offsets/store.js';
-import type { Position } from '../position.js';
+import type { Position, TopicPartition } from '../position.js';
 import { nameOf } from '../position.js';
 
 export interface MirrorOptions {
@@ -27,6 +27,8 @@ export class Mirror {
   readonly #scheduler: SchedulerLike;
   /** What is to be committed, by partition. */
   readonly #noted = new Map<string, Checkpoint>();
+  /** Those that are about to be set back. */
+  readonly #held = new Set<string>();
   #committing: Observable<never> = EMPTY;
   #timer: Subscription | undefined;
 
@@ -41,10 +43,7 @@ export class Mirror {
       // Nothing is finished: a committed 0 would say that somebody had begun.
       if (checkpoint.frontier > 0) this.#noted.set(nameOf(checkpoint), checkpoint);
     }
-    this.#timer ??= this.#scheduler.schedule(() => {
-      this.#timer = undefined;
-      this.flush().subscribe();
-    }, EVERY_MS);
+    this.#flushLater();
   }
 
   /** Commits what is noted by now; completes when the group has answered, whatever it said. */
@@ -55,6 +54,16 @@ export class Mirror {
         defer(() => this.#commit()),
       ),
     );
+  }
+
+  /** Commits nothing of these partitions, until they are released. */
+  hold(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) this.#held.add(nameOf(partition));
+  }
+
+  release(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) this.#held.delete(nameOf(partition));
+    this.#flushLater();
   }
 
   /** Sets the group back, before the store is: it must not be ahead. Errors if the group does not take it. */
@@ -70,9 +79,18 @@ export class Mirror {
     this.#noted.clear();
   }
 
+  #flushLater(): void {
+    if (this.#noted.size === 0) return;
+    this.#timer ??= this.#scheduler.schedule(() => {
+      this.#timer = undefined;
+      this.flush().subscribe();
+    }, EVERY_MS);
+  }
+
   #commit(): Observable<never> {
-    const noted = [...this.#noted].filter(([, checkpoint]) => this.#options.isCurrent(checkpoint));
-    this.#noted.clear();
+    const free = [...this.#noted].filter(([key]) => !this.#held.has(key));
+    for (const [key] of free) this.#noted.delete(key);
+    const noted = free.filter(([, checkpoint]) => this.#options.isCurrent(checkpoint));
     if (noted.length === 0) return EMPTY;
     const positions = noted.map(([, { topic, partition, frontier }]) => ({ topic, partition, offset: frontier }));
     const done$ = new ReplaySubject<never>(1);

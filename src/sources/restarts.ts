@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import { EMPTY, concat, defer, from, ignoreElements, map, mergeMap, of } from 'rxjs';
+import { EMPTY, concat, defer, finalize, from, ignoreElements, map, mergeMap, of } from 'rxjs';
 import type { Checkpoint, OffsetStore } from '../offsets/store.js';
 import type { TopicPartition } from '../position.js';
 import { nameOf } from '../position.js';
@@ -14,7 +14,7 @@ export interface RestartsOptions {
   readonly group: string;
   readonly offsets: OffsetStore;
   /** What keeps the group's offsets near the store's, if anything does. */
-  readonly mirror: Pick<Mirror, 'setBack'> | undefined;
+  readonly mirror: Pick<Mirror, 'hold' | 'release' | 'setBack'> | undefined;
   readonly lanes: Pick<Lanes, 'get'>;
   readonly member: Pick<Membership, 'asked' | 'refetch'>;
   /** Writes what is finished by now; completes also if that takes too long. */
@@ -47,6 +47,19 @@ export class Restarts {
 
   constructor(options: RestartsOptions) {
     this.#options = options;
+  }
+
+  /** While it does this, the group does not follow what else is finished in these lanes. */
+  holding<T>(lanes: readonly PartitionLane[], work: () => Observable<T>): Observable<T> {
+    const { mirror } = this.#options;
+    return defer(() => {
+      mirror?.hold(lanes);
+      return work();
+    }).pipe(
+      finalize(() => {
+        mirror?.release(lanes);
+      }),
+    );
   }
 
   /** Closes these lanes, and emits how far each has come, in a new epoch: what the old one has still to write changes nothing any more. */
@@ -88,18 +101,18 @@ export class Restarts {
         const names = new Set(refused.map(nameOf));
         const isRefused = ({ lane }: Restart): boolean => names.has(nameOf(lane));
         if (refused.length > 0) onRefused(restarts.filter(isRefused).map(({ lane }) => lane));
-        return concat(this.#fetch(restarts.filter((restart) => !isRefused(restart))), refused.length > 0 ? of(refused) : EMPTY);
+        return concat(this.fetch(restarts.filter((restart) => !isRefused(restart))), refused.length > 0 ? of(refused) : EMPTY);
       }),
     );
   }
 
-  /** A read that is in flight brings records of the epoch before: they must not meet the new lanes. */
-  #fetch(restarts: readonly Restart[]): Observable<never> {
+  /** Opens lanes where they start, when no read of the epoch before is in flight, and fetches from there. */
+  fetch(restarts: readonly Restart[]): Observable<never> {
     const { lanes, member, afterRead, enqueue, open, isStopped } = this.#options;
     const fetch$ = defer(() => {
       if (isStopped()) return EMPTY;
       if (member.asked) {
-        enqueue(this.#fetch(restarts));
+        enqueue(this.fetch(restarts));
         return EMPTY;
       }
       for (const { lane, checkpoint, fetchFrom } of restarts) {

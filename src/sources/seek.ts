@@ -19,7 +19,8 @@ import {
   throwError,
   toArray,
 } from 'rxjs';
-import { OptionError } from '../errors.js';
+import { REBALANCING } from '../brokerErrors.js';
+import { BrokerError, OptionError } from '../errors.js';
 import type { Checkpoint } from '../offsets/store.js';
 import type { Position } from '../position.js';
 import { bare, nameOf } from '../position.js';
@@ -48,6 +49,9 @@ export interface SeekerOptions {
   /** Lanes were closed, and where they go on could not be remembered. */
   readonly onFailure: (error: unknown) => void;
 }
+
+/** How long to wait before it is asked again whether a rebalance is over. */
+const PAUSE_MS = 200;
 
 /** Where a partition goes on. */
 type Destination = Omit<ReadRange, 'until'>;
@@ -89,58 +93,83 @@ export class Seeker {
       );
     }
     const options = { fetcher: member, onOutOfRange, onGap: () => undefined };
-    const destinations$ = from(sought).pipe(
-      mergeMap(({ topic, partition, place }) => lookUp(place, { topic, partition }, options), LOOKUPS_AT_ONCE),
+    const found$ = from(sought).pipe(
+      mergeMap(
+        ({ topic, partition, place }, i) => lookUp(place, { topic, partition }, options).pipe(map((found) => [i, found] as const)),
+        LOOKUPS_AT_ONCE,
+      ),
       toArray(),
     );
-    return lastValueFrom(destinations$, { defaultValue: [] });
+    const found = await lastValueFrom(found$, { defaultValue: [] });
+    return found.sort(([a], [b]) => a - b).map(([, destination]) => destination);
   }
 
   /** Moves all of them, or none. */
-  move(destinations: readonly Destination[]): Promise<readonly Position[]> {
-    if (destinations.length === 0) return Promise.resolve([]);
-    return this.#inTurn(
-      () => this.#move(destinations),
-      () => {
-        throw notAssigned(destinations.map(bare));
-      },
-    );
+  async move(destinations: readonly Destination[]): Promise<readonly Position[]> {
+    while (destinations.length > 0) {
+      try {
+        return await this.#inTurn(
+          () => this.#move(destinations),
+          () => {
+            throw notAssigned(destinations.map(bare));
+          },
+        );
+      } catch (error) {
+        // It ends, and it may need this member for that.
+        if (!isRebalancing(error)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
+    }
+    return [];
   }
 
   #move(destinations: readonly Destination[]): Observable<readonly Position[]> {
-    const { restarts, onSought, onFailure } = this.#options;
-    const current = new Map(this.#lanes().map((lane) => [nameOf(lane), lane]));
-    const gone = destinations.filter((destination) => !current.has(nameOf(destination)));
-    if (gone.length > 0) throw notAssigned(gone.map(bare));
-    const lanes = destinations.map((destination) => current.get(nameOf(destination)) as PartitionLane);
+    const { restarts, onSought } = this.#options;
+    const lanes = this.#lanesOf(destinations);
     const positions = destinations.map(({ topic, partition, from: offset }) => ({ topic, partition, offset }));
-    return restarts.take(lanes).pipe(
-      tap({ error: onFailure }),
-      concatMap((taken) => {
-        const there = taken.map((checkpoint, i) => restartAt(lanes[i] as PartitionLane, checkpoint, destinations[i] as Destination));
-        const here = taken.map((checkpoint, i) => ({ lane: lanes[i] as PartitionLane, checkpoint, fetchFrom: checkpoint.frontier }));
-        const notSetBack$ = (error: unknown): Observable<never> =>
-          concat(
-            this.#begin(here),
-            throwError(() => error),
-          );
-        const after = there.map(({ checkpoint }) => checkpoint);
-        return concat(restarts.setBack(taken, after).pipe(catchError(notSetBack$)), this.#begin(there), of(positions));
-      }),
-      tap(onSought),
+    const before = lanes.map((lane) => lane.checkpoint());
+    const after = before.map((checkpoint, i) => startingAt(checkpoint, (destinations[i] as Destination).from));
+    // Last what cannot be undone: if the group does not take it, nothing has happened.
+    return restarts.holding(lanes, () =>
+      concat(
+        restarts.setBack(before, after),
+        defer(() => this.#restart(this.#lanesOf(destinations), destinations)),
+        of(positions).pipe(tap(onSought)),
+      ),
     );
   }
 
-  #begin(restarts: readonly Restart[]): Observable<never> {
-    return this.#options.restarts.begin(restarts).pipe(
-      tap({
-        next: (takenOver) => {
-          throw notAssigned(takenOver);
-        },
-        error: this.#options.onFailure,
+  #restart(lanes: readonly PartitionLane[], destinations: readonly Destination[]): Observable<never> {
+    const { restarts, onFailure } = this.#options;
+    return restarts.take(lanes).pipe(
+      tap({ error: onFailure }),
+      concatMap((taken) => {
+        const there = lanes.map((lane, i) => restartAt(lane, taken[i] as Checkpoint, destinations[i] as Destination));
+        const here = lanes.map((lane, i) => ({ lane, checkpoint: taken[i] as Checkpoint, fetchFrom: (taken[i] as Checkpoint).frontier }));
+        return restarts.begin(there).pipe(
+          catchError((error: unknown) => {
+            // Of a store that keeps its offsets in the group.
+            if (isRebalancing(error))
+              return concat(
+                restarts.fetch(here),
+                throwError(() => error),
+              );
+            onFailure(error);
+            throw error;
+          }),
+        );
       }),
-      ignoreElements(),
+      map((takenOver) => {
+        throw notAssigned(takenOver);
+      }),
     );
+  }
+
+  #lanesOf(destinations: readonly Destination[]): readonly PartitionLane[] {
+    const current = new Map(this.#lanes().map((lane) => [nameOf(lane), lane]));
+    const gone = destinations.filter((destination) => !current.has(nameOf(destination)));
+    if (gone.length > 0) throw notAssigned(gone.map(bare));
+    return destinations.map((destination) => current.get(nameOf(destination)) as PartitionLane);
   }
 
   /** Those that are not being taken away. */
@@ -174,4 +203,8 @@ export class Seeker {
 
 function restartAt(lane: PartitionLane, taken: Checkpoint, { from: frontier, fetchFrom }: Destination): Restart {
   return { lane, checkpoint: startingAt(taken, frontier), fetchFrom };
+}
+
+function isRebalancing(error: unknown): boolean {
+  return error instanceof BrokerError && REBALANCING.includes(error.kafkaCode);
 }
