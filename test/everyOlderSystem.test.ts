@@ -59,7 +59,7 @@ async function until(met: () => boolean): Promise<void> {
 }
 
 // Each is what a row of an older system was called. How they are called here is in the README.
-describe.runIf(inject('brokerKind') !== 'embedded')('every older system', () => {
+describe.runIf(inject('brokerKind') !== 'embedded').concurrent('every older system', () => {
   it('offsets atomic', async () => {
     const [topic, group] = [await numbers(), unique('atomic')];
     await using s = cluster();

@@ -110,8 +110,9 @@ describe.each(['native', 'plain'])('seek with the %s reader', (reader) => {
   });
 });
 
-describe('seek', () => {
-  it.concurrent.each(['the same store', 'another store'])(
+// Waiting for brokers is most of what they do.
+describe.concurrent('seek', () => {
+  it.each(['the same store', 'another store'])(
     'is where the next process begins, with %s, after a SIGKILL as soon as it is done',
     async (which) => {
       const { topic } = await numberedTopic(brokers, { records: 200, partitions: 1 });

@@ -86,7 +86,9 @@ class RdkafkaMember extends Fetcher implements Membership, GroupCommits {
     if (missing.length > 0) throw unknownTopics(missing);
     if (this.#closing !== undefined) return;
     try {
-      this.consumer.subscribe(this.#options.topics.map(toSubscription));
+      const { 'group.protocol': protocol } = { ...this.kafka.properties, ...this.#options.properties };
+      const named = protocol === 'consumer' ? toWholeNames : toSubscription;
+      this.consumer.subscribe(this.#options.topics.map(named));
     } catch (error) {
       throw refused(error as Error);
     }
@@ -296,4 +298,9 @@ function strategy(chosen: Properties): Properties {
 
 function toSubscription(topic: string | RegExp): string {
   return typeof topic === 'string' ? topic : toPosix(topic);
+}
+
+/** In the new protocol the broker looks for the topics, and a pattern has to match a name to its end. */
+function toWholeNames(topic: string | RegExp): string {
+  return typeof topic === 'string' ? topic : `${toPosix(topic)}.*`;
 }
