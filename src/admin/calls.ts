@@ -35,8 +35,14 @@ export class Calls {
     if (this.#closing !== undefined) return Promise.reject(new ClosedError(`could not ${subject.what}: this Kafka was closed.`));
     const limit = new TimeLimit(subject.what, timerMs(timeoutMs));
     const running = limit.race(this.#connect()).then((questions) => work({ subject, limit, questions }));
-    this.#running.add(running);
-    return running.finally(() => this.#running.delete(running));
+    const ended = running
+      .catch(() => undefined)
+      .then(() => {
+        this.#running.delete(ended);
+      });
+    this.#running.add(ended);
+    // What it has begun goes on, also its turn among others and letting go of a client.
+    return limit.race(running);
   }
 
   get topics(): TopicClient {
@@ -56,7 +62,7 @@ export class Calls {
   /** Waits for what is under way; lets go of everything. Never rejects. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      await Promise.allSettled(this.#running);
+      await Promise.all(this.#running);
       const questions = await this.#questions?.catch(() => undefined);
       await Promise.all([questions?.close(), this.#topics?.close()]);
     })();

@@ -16,6 +16,7 @@ import type { TimeLimit } from './timeLimit.js';
 export const LATEST = -1;
 export const EARLIEST = -2;
 
+const CLOSE_TIMEOUT_MS = 10_000;
 /** One poll for the answer to a commit. */
 const POLL_MS = 20;
 
@@ -76,9 +77,12 @@ export class IdleConsumer {
     if (outcome.error !== undefined) throw adminError(subject, outcome.error, limit);
   }
 
+  /** Waits for its answers; one that takes too long is left behind. */
   close(): Promise<void> {
     return new Promise((resolve) => {
+      const guard = setTimeout(resolve, CLOSE_TIMEOUT_MS);
       this.#consumer.disconnect(() => {
+        clearTimeout(guard);
         resolve();
       });
     });

@@ -56,6 +56,8 @@ export class Fetcher {
   readonly readsCommitted: boolean;
   protected readonly kafka: Kafka;
   readonly #options: FetcherOptions;
+  /** The clients for questions that this one cannot answer, until each is gone. */
+  readonly #others = new Set<Promise<void>>();
   #connecting: Promise<void> | undefined;
   #connected = false;
   #closing: Promise<void> | undefined;
@@ -130,16 +132,21 @@ export class Fetcher {
   }
 
   /** As its readers see it; `uncommitted`: with the records of transactions that are still open. */
-  async watermarks(partition: TopicPartition, { uncommitted } = { uncommitted: false }): Promise<Watermarks> {
+  watermarks(partition: TopicPartition, { uncommitted } = { uncommitted: false }): Promise<Watermarks> {
     if (!uncommitted || !this.readsCommitted) return watermarks(this.consumer, partition);
     // Which end it sees is a client's setting; this is asked so seldom that a client of its own may do it.
     const other = createConsumer(this.kafka, { ...this.#options, properties: { ...this.#options.properties, ...UNCOMMITTED } }, {});
-    await connect(this.kafka, other);
-    try {
-      return await watermarks(other, partition);
-    } finally {
-      other.disconnect();
-    }
+    const connected = connect(this.kafka, other);
+    const asking = connected.then(() => watermarks(other, partition));
+    const left = connected
+      // One that could not connect has let go of everything by itself.
+      .then(() => asking.catch(() => undefined).then(() => disconnected(other)))
+      .catch(() => undefined)
+      .then(() => {
+        this.#others.delete(left);
+      });
+    this.#others.add(left);
+    return asking;
   }
 
   /** The end of the log as the last fetch saw it, without asking; below 0 if none did. */
@@ -208,13 +215,23 @@ export class Fetcher {
         });
         resolve();
       }, CLOSE_TIMEOUT_MS);
-      this.consumer.disconnect(() => {
+      const own = disconnected(this.consumer).then(() => {
         this.disconnected();
+      });
+      void Promise.all([own, ...this.#others]).then(() => {
         clearTimeout(guard);
         resolve();
       });
     });
   }
+}
+
+function disconnected(consumer: KafkaConsumer): Promise<void> {
+  return new Promise((resolve) => {
+    consumer.disconnect(() => {
+      resolve();
+    });
+  });
 }
 
 function createConsumer(kafka: Kafka, options: FetcherOptions, own: Readonly<Record<string, unknown>>): KafkaConsumer {

@@ -58,32 +58,31 @@ export class KafkaSource<T = KafkaRecord> extends MeasuredSource<T> {
   /**
    * Goes on elsewhere in partitions that this source has: forward, or back to what it has read before.
    *
-   * Resolves to where each of them goes on once that is remembered: a crash from then on resumes there, and the group's committed offsets have followed. What was in
-   * flight comes too late: it changes nothing any more, a `late` event counts it, and so does the record in work when it is finished. What had
-   * been finished before is kept in the store's order: first it is written, then the new position. State that `commit({ apply })` has
-   * written stays as it is: records that come again are applied again, so change it yourself, or make `apply` take no notice of repeats.
+   * Resolves to where each of them goes on, in a new epoch, when that is remembered in the store and, if it is less than before, in the group: a
+   * crash from then on resumes there. Nothing from there is emitted earlier. What is in flight is not waited for: it comes too late, changes nothing,
+   * and is counted by a `late` event. State that `commit({ apply })` has written stays as it is: records that come again are applied again.
    *
    * ```text
    * topic      a b c d e f …
    *            seek({ to: 'earliest' })
-   * records    --a-b-c---a-b-c-d-…
-   * seek       -------^--           asked, done
+   * records    --a-b-c-----a-b-c-d-…
+   * seek       -------^--|           asked, remembered
    * ```
    *
-   * A target without `topic` or `partition` means all that are assigned; of several for one partition the last counts. All of them are moved
-   * or none (with several subscriptions: all of each). A rebalance that is under way is waited for. It waits for no record.
+   * A target without `topic` or `partition` means all that are assigned; of several for one partition the last counts. They are moved together or
+   * not at all; with several subscriptions, those of each. A rebalance that is under way is waited for.
    *
    * Rejects with `NotAssignedError` for a partition that no subscription of this source has by then: before the first `assigned` event, after
-   * it was revoked, once the source is stopping; with `OffsetOutOfRangeError` for an offset that the log does not hold, if `onOutOfRange`
-   * says so; with `BrokerError` if a place could not be looked up, or the group could not be set back. Then all goes on as before. If the store fails, so does the stream.
+   * it was revoked, once the source is stopping. With `OffsetOutOfRangeError` for an offset that the log does not hold, unless `onOutOfRange`
+   * says where to go instead, and with `BrokerError` if a place could not be looked up or the group does not take an offset. Then all goes on as
+   * before. If the store fails, the stream errors as well.
    *
-   * @throws {OptionError} (as a rejection) for what is no target, and where the group uses one of the older assignment strategies.
+   * @throws {OptionError} (as a rejection) for what is no target, and in a group with one of the older assignment strategies.
    *
    * @example
    * ```ts
    * const orders$ = fromTopic(kafka, 'orders', { group: 'billing', offsets });
-   * orders$.pipe(commit()).subscribe();
-   * const replay = (): Promise<readonly Position[]> => orders$.seek({ to: { timestamp: Date.now() - 3_600_000 } });
+   * const replay = () => orders$.seek([{ to: 'earliest' }, { topic: 'orders', partition: 3, offset: 4711 }]);
    * ```
    */
   async seek(to: SeekTarget | readonly SeekTarget[]): Promise<readonly Position[]> {
