@@ -1,7 +1,8 @@
+import { readFileSync, readdirSync } from 'node:fs';
 import { concatMap, delay, lastValueFrom, mergeMap, of, take, tap, timer, toArray } from 'rxjs';
 import { describe, expect, inject, it } from 'vitest';
 import { createTopic, deleteRecords, deleteTopic } from '../broker/index.js';
-import type { Gap, KafkaRecord, ReadTopicOptions } from '../src/index.js';
+import type { Gap, KafkaRecord, ReadPlace, ReadTopicOptions } from '../src/index.js';
 import {
   BrokerUnavailableError,
   Kafka,
@@ -278,6 +279,54 @@ describe.runIf(inject('brokerKind') !== 'embedded')('a bounded read ends with ex
     );
     expect(await read(topic, { from: { timestamp: 7_200_000 }, until: { timestamp: 14_400_000 } })).toEqual(['0/1', '0/2']);
     expect(await read(topic, { from: { timestamp: 7_200_001 }, until: { timestamp: Date.now() } })).toEqual(['0/2', '0/3']);
+  });
+});
+
+describe.runIf(inject('brokerKind') !== 'embedded')('readTopic, from every kind of place to every kind', () => {
+  const PLACES = [
+    ['earliest', 0],
+    ['latest', 10],
+    [4, 4],
+    [{ timestamp: 4 * 3_600_000 }, 3],
+    [{ last: 3 }, 7],
+  ] as const satisfies readonly (readonly [ReadPlace, number])[];
+
+  it('brings exactly what lies between', async () => {
+    const topic = unique('places');
+    await createTopic(brokers, topic, { partitions: 1 });
+    await using producer = await RawProducer.open(brokers);
+    await producer.write(
+      topic,
+      0,
+      Array.from({ length: 10 }, (_, hour) => ({ value: 'x', timestamp: (hour + 1) * 3_600_000 })),
+    );
+    await using kafka = new Kafka({ brokers });
+    for (const [from, first] of PLACES) {
+      for (const [until, end] of PLACES) {
+        const records = await lastValueFrom(readTopic(kafka, topic, { from, until }).pipe(toArray()), { defaultValue: [] });
+        const expected = Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
+        expect([from, until, records.map(({ offset }) => offset)]).toEqual([from, until, expected]);
+      }
+      // Without an end it goes on.
+      const live$ = readTopic(kafka, topic, { from }).pipe(take(10 - first), toArray());
+      expect(await lastValueFrom(live$, { defaultValue: [] })).toHaveLength(10 - first);
+    }
+  });
+
+  it('lets go of the client that looked for the end of an open transaction, before it is closed itself', async () => {
+    const clients = (): number =>
+      readdirSync('/proc/self/task').filter((task) => readFileSync(`/proc/self/task/${task}/comm`, 'utf8').startsWith('rdk:main')).length;
+    const topic = unique('open');
+    await createTopic(brokers, topic, { partitions: 1 });
+    await using producer = await RawProducer.open(brokers, { 'transactional.id': unique('writer') });
+    await producer.begin();
+    await producer.write(topic, 0, [{ value: 'open' }]);
+    const before = clients();
+    const kafka = new Kafka({ brokers });
+    await drain(readTopic(kafka, topic, { from: 1, until: 'latest' }));
+    await kafka.close();
+    expect(clients()).toBe(before);
+    await producer.abort();
   });
 });
 

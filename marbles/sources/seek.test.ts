@@ -307,6 +307,20 @@ describe('a group that was set back to its beginning', () => {
   });
 });
 
+describe('a store that is set back because its topic was created anew', () => {
+  it('has the group set back before it: the next life does not take its old offset for that of others', async () => {
+    const offsets = memoryOffsets();
+    const before = scene(new Brokers(6), {}, offsets);
+    (await run(before, before.source$.pipe(commit()), 0)).stop();
+    await pass(1_000);
+    const s = scene(new Brokers(3), { onOutOfRange: 'earliest' }, offsets);
+    s.brokers.committed.set(0, 6);
+    const { seen, stop } = await run(s, s.source$, 0);
+    expect([seen, s.stored(), s.brokers.committed.get(0)]).toEqual([places(0, 0, 3), [0], 0]);
+    stop();
+  });
+});
+
 describe('a seek and a rebalance', () => {
   it('of the same partition: what was remembered holds for whoever has it next, and nothing comes meanwhile', async () => {
     const open$ = new Subject<void>();
