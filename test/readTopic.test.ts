@@ -1,4 +1,3 @@
-import { readFileSync, readdirSync } from 'node:fs';
 import { concatMap, delay, lastValueFrom, mergeMap, of, take, tap, timer, toArray } from 'rxjs';
 import { describe, expect, inject, it } from 'vitest';
 import { createTopic, deleteRecords, deleteTopic } from '../broker/index.js';
@@ -311,22 +310,6 @@ describe.runIf(inject('brokerKind') !== 'embedded')('readTopic, from every kind 
       const live$ = readTopic(kafka, topic, { from }).pipe(take(10 - first), toArray());
       expect(await lastValueFrom(live$, { defaultValue: [] })).toHaveLength(10 - first);
     }
-  });
-
-  it('lets go of the client that looked for the end of an open transaction, before it is closed itself', async () => {
-    const clients = (): number =>
-      readdirSync('/proc/self/task').filter((task) => readFileSync(`/proc/self/task/${task}/comm`, 'utf8').startsWith('rdk:main')).length;
-    const topic = unique('open');
-    await createTopic(brokers, topic, { partitions: 1 });
-    await using producer = await RawProducer.open(brokers, { 'transactional.id': unique('writer') });
-    await producer.begin();
-    await producer.write(topic, 0, [{ value: 'open' }]);
-    const before = clients();
-    const kafka = new Kafka({ brokers });
-    await drain(readTopic(kafka, topic, { from: 1, until: 'latest' }));
-    await kafka.close();
-    expect(clients()).toBe(before);
-    await producer.abort();
   });
 });
 

@@ -316,6 +316,7 @@ describe('a store that is set back because its topic was created anew', () => {
     const s = scene(new Brokers(3), { onOutOfRange: 'earliest' }, offsets);
     s.brokers.committed.set(0, 6);
     const { seen, stop } = await run(s, s.source$, 0);
+    await pass(500);
     expect([seen, s.stored(), s.brokers.committed.get(0)]).toEqual([places(0, 0, 3), [0], 0]);
     stop();
   });
