@@ -18,14 +18,13 @@ export interface EmitterOptions {
 export class Emitter {
   readonly #options: EmitterOptions;
   readonly #demand: Demand;
+  readonly #emit: EmitterOptions['emit'];
   #emitting = false;
-  #records = 0;
-  #bytes = 0;
-  #recordBytes = 0;
 
   constructor(options: EmitterOptions) {
     this.#options = options;
     this.#demand = options.demand;
+    this.#emit = options.emit;
   }
 
   /** Whether a pass is under way. */
@@ -33,21 +32,13 @@ export class Emitter {
     return this.#emitting;
   }
 
-  /** What a record of the last pass weighed, on average; 0 before there was one. */
-  get recordBytes(): number {
-    return this.#recordBytes;
-  }
-
   /** Rows are emitted between this and `end`: what is finished meanwhile is written together. */
   begin(): void {
-    this.#records = 0;
-    this.#bytes = 0;
     this.#emitting = true;
     this.#options.checkpointer.hold();
   }
 
   end(): void {
-    if (this.#records > 0) this.#recordBytes = Math.max(1, this.#bytes / this.#records);
     // Last: a store that answers at once gives credits back here, and they must not start another emission inside this one.
     this.#options.checkpointer.resume();
     this.#emitting = false;
@@ -62,11 +53,9 @@ export class Emitter {
     if (!lane.admits(size) || !this.#demand.admits(size)) return false;
     lane.open(offset, size);
     this.#demand.take(size);
-    this.#bytes += size;
-    this.#records += 1;
     const record = batch.record(row, lane);
     if (lane.wantsSample(offset)) lane.sample(fingerprintOf(record));
-    this.#options.emit(record);
+    this.#emit(record);
     return true;
   }
 

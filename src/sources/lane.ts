@@ -86,6 +86,8 @@ export class PartitionLane implements Lane {
   #fingerprint: Fingerprint | undefined;
   /** Of records that may not be below the frontier yet, ascending. */
   readonly #samples: Fingerprint[] = [];
+  /** From which offset on a record is to be among them. */
+  #nextSample = 0;
   #whenIdle: (() => void)[] = [];
 
   constructor(start: LaneStart, journal: LaneOwner) {
@@ -99,6 +101,7 @@ export class PartitionLane implements Lane {
     this.tally = { seen: start.runs.at(-1) ?? start.frontier, repeats: 0, misses: 0 };
     this.expected = start.fingerprint;
     this.#fingerprint = start.fingerprint;
+    this.#planSample();
     if (start.retries !== undefined) this.#retries = new RetryTable(start.retries);
     this.#open = new OpenOffsets({ start: start.frontier, maxRing: 2 * start.maxOpen });
   }
@@ -195,12 +198,12 @@ export class PartitionLane implements Lane {
 
   /** Whether a record at this offset is to be remembered by its fingerprint: one now and then will do. */
   wantsSample(offset: number): boolean {
-    const last = this.#samples.at(-1) ?? this.#fingerprint;
-    return this.#samples.length < MAX_SAMPLES && (last === undefined || offset - last.offset >= SAMPLE_EVERY);
+    return offset >= this.#nextSample;
   }
 
   sample(fingerprint: Fingerprint): void {
     this.#samples.push(fingerprint);
+    this.#planSample();
   }
 
   finish(offset: number): boolean {
@@ -361,8 +364,17 @@ export class PartitionLane implements Lane {
 
   #fingerprintBelow(frontier: number): Fingerprint | undefined {
     const below = this.#samples.findLastIndex(({ offset }) => offset < frontier);
-    if (below >= 0) this.#fingerprint = this.#samples.splice(0, below + 1).at(-1);
+    if (below >= 0) {
+      this.#fingerprint = this.#samples.splice(0, below + 1).at(-1);
+      this.#planSample();
+    }
     return this.#fingerprint;
+  }
+
+  #planSample(): void {
+    const last = this.#samples.at(-1) ?? this.#fingerprint;
+    if (this.#samples.length >= MAX_SAMPLES) this.#nextSample = Infinity;
+    else this.#nextSample = last === undefined ? 0 : last.offset + SAMPLE_EVERY;
   }
 
   /** Logs show the name of the lane, not its insides, when a record is printed. */

@@ -21,6 +21,8 @@ export interface PumpOptions extends EmitterOptions, Omit<BacklogOptions, keyof 
 
 /** A larger batch gains nothing and holds the event loop longer. */
 const BATCH_RECORDS = 1_000;
+/** So many rows say how large records are. */
+const WEIGHED = 16;
 /** How long a read waits for the first record. It holds a thread of the pool that long, and a rebalance waits for it. */
 const WAIT_MS = 100;
 /** How often to poll while out of credit: it keeps the membership, and lets rebalances through. */
@@ -54,6 +56,8 @@ export class Pump {
   #draining = false;
   #stopped = false;
   #gathered = false;
+  /** What a record of the last batch weighed, on average; 0 before there was one. */
+  #recordBytes = 0;
   /** The next sip, and the end of the gathering. */
   #sip: Subscription | undefined;
   #gather: Subscription | undefined;
@@ -175,8 +179,7 @@ export class Pump {
   }
 
   #batchSize(free: number): number {
-    const { recordBytes } = this.#emitter;
-    const byBytes = recordBytes === 0 ? BATCH_RECORDS : Math.ceil(this.#backlog.batchBytes / recordBytes);
+    const byBytes = this.#recordBytes === 0 ? BATCH_RECORDS : Math.ceil(this.#backlog.batchBytes / this.#recordBytes);
     return Math.max(1, Math.min(BATCH_RECORDS, free, byBytes));
   }
 
@@ -209,11 +212,25 @@ export class Pump {
   /** Lets the client gather the next batch while this one is emitted, if there is credit for both, and it is known how large records are. */
   #readAhead(records: number): void {
     const free = this.#backlog.room - records;
-    if (records === 0 || this.#emitter.recordBytes === 0 || this.#draining || free < this.#enough) return;
+    if (records === 0 || this.#recordBytes === 0 || this.#draining || free < this.#enough) return;
     this.#read(this.#batchSize(free), WAIT_MS);
   }
 
   #take(batch: Batch): void {
-    if ((batch.length > 0 || batch.ends.length > 0) && !this.#draining) this.#backlog.take(batch);
+    if ((batch.length === 0 && batch.ends.length === 0) || this.#draining) return;
+    this.#weigh(batch);
+    this.#backlog.take(batch);
+  }
+
+  /** A few rows of it will do. */
+  #weigh(batch: Batch): void {
+    if (batch.length === 0) return;
+    const step = Math.ceil(batch.length / WEIGHED);
+    let [bytes, rows] = [0, 0];
+    for (let row = 0; row < batch.length; row += step) {
+      bytes += batch.bytes(row);
+      rows += 1;
+    }
+    this.#recordBytes = Math.max(1, bytes / rows);
   }
 }
