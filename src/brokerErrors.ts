@@ -2,6 +2,11 @@ import type { Cluster } from './cluster.js';
 import { BrokerError, BrokerUnavailableError, OptionError, UnknownTopicError } from './errors.js';
 import type { RdkafkaError } from './rdkafka.js';
 
+/** The group has put the member out: its offsets are not taken any more. */
+export const PUT_OUT: ReadonlySet<number> = new Set([
+  ...[25, 82, 110], // unknown member, fenced instance, fenced member epoch
+  ...[-142, -144], // assignment lost, fenced by a static member of the same name
+]);
 /** The topic is not there, or not any more. */
 export const UNKNOWN_TOPIC_OR_PARTITION = 3;
 /** A rebalance goes on: the member keeps its partitions, and has yet to hear of the new generation. */

@@ -22,6 +22,7 @@ export interface StatsServer extends AsyncDisposable {
 
 /** The longest path in bytes that a socket address holds on the systems we know, with a little to spare for the name that it has at first. */
 const MAX_PATH_BYTES = 90;
+const HANG_UP_MS = 1_000;
 
 /**
  * Serves the statistics of all sources and producers of a `Kafka` at a unix domain socket, for `kafka-rx top`, or for whoever else reads JSON lines.
@@ -53,12 +54,11 @@ export async function serveStats(kafka: Kafka, path: string): Promise<StatsServe
   const close = (): Promise<void> =>
     (closing ??= new Promise((resolve) => {
       unregister();
-      // Somebody else may serve there by now.
-      if (inodeAt(path) === inode) rmSync(path, { force: true });
+      removeUnlessTaken(path, inode);
       server.close(() => {
         resolve();
       });
-      for (const socket of sockets) socket.end();
+      for (const socket of sockets) hangUp(socket);
     }));
   const client: Client = { kind: 'sink', close };
   try {
@@ -79,6 +79,8 @@ async function listen(server: Server, path: string): Promise<number> {
       server.once('error', reject);
       server.listen(draft, () => {
         server.off('error', reject);
+        // As for want of descriptors: one who could not connect tries again.
+        server.on('error', () => undefined);
         resolve();
       });
     });
@@ -97,6 +99,27 @@ async function listen(server: Server, path: string): Promise<number> {
       },
     );
   }
+}
+
+/** Somebody else may serve there by now. A name that cannot be removed stays: the next one who serves takes it over. */
+function removeUnlessTaken(path: string, inode: number): void {
+  try {
+    if (inodeAt(path) === inode) rmSync(path, { force: true });
+  } catch {
+    // Nobody waits for it.
+  }
+}
+
+/** One who does not hang up, as a process that was stopped, is not waited for. */
+function hangUp(socket: Socket): void {
+  const patience = setTimeout(() => {
+    socket.destroy();
+  }, HANG_UP_MS);
+  socket.once('close', () => {
+    clearTimeout(patience);
+  });
+  socket.ref();
+  socket.end();
 }
 
 function inodeAt(path: string): number | undefined {

@@ -90,9 +90,11 @@ describe('the statistics of a producer', () => {
   it('time the records of a client that comes in place of one that never settled what it had', () => {
     const { meter } = scene();
     void meter.stats$.forEach(() => undefined);
+    const release = meter.use(() => ({ sendQueueLength: 1, sendQueueBytes: 1, inFlight: 1 }));
     const [lost, next] = [sent(), sent()];
     expect(meter.timing(lost.one)).not.toBe(lost.one);
     expect(meter.timing(next.one)).toBe(next.one);
+    release();
     meter.use(() => ({ sendQueueLength: 0, sendQueueBytes: 0, inFlight: 0 }));
     expect(meter.timing(next.one)).not.toBe(next.one);
   });

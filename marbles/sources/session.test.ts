@@ -290,7 +290,7 @@ describe('a session', () => {
     const { stop } = run(s.records$({ maxInFlight: 2, mirror: false }).pipe(work, commit()));
     const m = await member(s);
     m.give(0);
-    await pass(400);
+    await pass(500);
     expect([held.map(where), m.position(0)]).toEqual([['0/0', '0/1'], 3]);
     m.take(0);
     // Until the next sip is under way.

@@ -25,6 +25,7 @@ export interface ProducerView {
 /** One that nothing was heard of for so many of its samples, and for so long, has ended. */
 const MISSED = 3;
 const MISSED_MS = 10_000;
+const FIRST_MS = 180_000;
 
 /** The newest sample of everything, with rates: those are between two samples of the same. */
 export class TopState {
@@ -38,7 +39,7 @@ export class TopState {
     if (sample.type === 'source') this.#sources.set(id, (taken = sourceView(sample, this.#sources.get(id))));
     else this.#producers.set(id, (taken = producerView(sample, this.#producers.get(id))));
     for (const views of [this.#sources, this.#producers])
-      for (const [other, { stats, everyMs }] of views) if (at - stats.at > Math.max(MISSED_MS, MISSED * everyMs)) views.delete(other);
+      for (const [other, view] of views) if (at - view.stats.at > patienceMs(view)) views.delete(other);
     return taken;
   }
 
@@ -50,6 +51,12 @@ export class TopState {
   get producers(): readonly ProducerView[] {
     return [...this.#producers.values()].toSorted(byName);
   }
+}
+
+/** After its first sample nobody knows when the next one is due, unless it was the last as well. */
+function patienceMs({ stats, everyMs }: SourceView | ProducerView): number {
+  const hasEnded = stats.type === 'source' && stats.state === 'stopping';
+  return everyMs === 0 && !hasEnded ? FIRST_MS : Math.max(MISSED_MS, MISSED * everyMs);
 }
 
 interface Named {

@@ -1,4 +1,4 @@
-import { NO_ANSWER, REBALANCING } from '../brokerErrors.js';
+import { NO_ANSWER, PUT_OUT, REBALANCING } from '../brokerErrors.js';
 import { BrokerError, KafkaRxError, OptionError, StoreFailedError } from '../errors.js';
 import type { Kafka } from '../kafka.js';
 import type { GroupTransaction, Position, TopicPartition, TransactionMember } from '../position.js';
@@ -23,11 +23,6 @@ export function groupOffsets(kafka: Kafka): OffsetStore {
   return new GroupOffsets(kafka);
 }
 
-/** The group has put the member out: its offsets are not taken any more. */
-const FENCED: ReadonlySet<number> = new Set([
-  ...[25, 82, 110], // unknown member, fenced instance, fenced member epoch
-  ...[-142, -144], // assignment lost, fenced by a static member of the same name
-]);
 /** What passes by itself. */
 const PASSING: ReadonlySet<number> = new Set([...NO_ANSWER, ...REBALANCING]);
 const TRIES = 30;
@@ -220,7 +215,7 @@ class MemberOffsets implements OffsetStore, TransactionMember {
         if (ours.length > 0) await transaction.commit(ours.map(positionOf), this);
         return checkpoints.filter((one) => !ours.includes(one));
       } catch (error) {
-        if (error instanceof BrokerError && FENCED.has(error.kafkaCode)) return checkpoints;
+        if (error instanceof BrokerError && PUT_OUT.has(error.kafkaCode)) return checkpoints;
         if (!(error instanceof KafkaRxError && error.retriable)) throw error;
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       }
@@ -243,7 +238,7 @@ class MemberOffsets implements OffsetStore, TransactionMember {
         return checkpoints.filter((one) => !ours.includes(one));
       } catch (error) {
         const code = error instanceof BrokerError ? error.kafkaCode : 0;
-        if (FENCED.has(code)) return checkpoints;
+        if (PUT_OUT.has(code)) return checkpoints;
         if (!PASSING.has(code) || tries === TRIES) throw error;
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       }

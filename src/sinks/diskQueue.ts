@@ -101,7 +101,6 @@ export class DiskQueue<M extends Spilling> {
     this.#isReturning = !this.waits;
     if (this.#isReturning) this.#nextReturning();
     else this.#nextGroup();
-    if (this.#group.length > 0) this.#writeGroup();
   }
 
   /** What fits into a write; what does not fit within the quota is lost. */
@@ -110,7 +109,7 @@ export class DiskQueue<M extends Spilling> {
       const { group, over } = this.#split(this.#waiting);
       this.#waiting.splice(0, group.length + over.length);
       // Before anybody is told, who may answer with the next message.
-      this.#group = group;
+      this.#begin(group);
       for (const message of over) this.#lost(message, 'quota', `the spill directory ${this.#options.spillPath} holds as much as it may`);
     }
   }
@@ -118,7 +117,7 @@ export class DiskQueue<M extends Spilling> {
   #nextReturning(): void {
     const { group, over } = this.#split(this.#returning);
     this.#returning.splice(0, group.length + over.length);
-    this.#group = group;
+    this.#begin(group);
     for (const message of over) this.#events.onNotReturned(message);
   }
 
@@ -140,9 +139,15 @@ export class DiskQueue<M extends Spilling> {
     return { group, over };
   }
 
+  #begin(group: readonly M[]): void {
+    this.#group = group;
+    if (group.length > 0) this.#writeGroup();
+  }
+
   #writeGroup(): void {
     const { maxBackoffMs, scheduler, spillPath } = this.#options;
     const group = this.#group;
+    const isReturning = this.#isReturning;
     this.#spill.write(
       group.map(({ record, stored }) => ({ record, at: stored?.at })),
       (error) => {
@@ -156,9 +161,8 @@ export class DiskQueue<M extends Spilling> {
           );
           return;
         }
-        this.#group = [];
         for (const message of group) {
-          if (this.#isReturning) {
+          if (isReturning) {
             if (error === undefined) this.#events.onReturned(message);
             else this.#events.onNotReturned(message);
           } else if (error === undefined) {
@@ -166,6 +170,8 @@ export class DiskQueue<M extends Spilling> {
             this.#events.onDisk(message);
           } else this.#lost(message, 'disk', `the spill directory ${spillPath} took nothing (${error.message})`, error);
         }
+        // Last: whoever was told may have asked for the next write, or to close.
+        this.#group = [];
         this.#events.onWritten();
       },
     );

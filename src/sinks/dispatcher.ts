@@ -1,7 +1,7 @@
 import type { Observable, SchedulerLike, Subscription } from 'rxjs';
 import { BehaviorSubject, Subject } from 'rxjs';
 import type { DeliveryError } from '../errors.js';
-import { SpillError } from '../errors.js';
+import { SpillError, UnknownDestinationError } from '../errors.js';
 import type { Delivery } from '../record.js';
 import { backoffMs } from './backoff.js';
 import { DiskQueue, GROUP } from './diskQueue.js';
@@ -13,6 +13,9 @@ import type { PublishOutcome, Tell } from './publishOutcome.js';
 import type { Drop, PublisherState, PublisherStats, Rejection } from './publisherStats.js';
 import { Counters } from './publisherStats.js';
 import type { Spill, Stored } from './spill.js';
+
+/** As the client knows it. */
+const UNKNOWN_PARTITION = -190;
 
 export interface DispatcherOptions {
   readonly maxQueued: number;
@@ -80,6 +83,8 @@ export class Dispatcher {
   #patience: Subscription | undefined;
   /** Closing took too long: what is left goes to the disk. */
   #hurried = false;
+  /** It is closed: the directory may have another owner by now, and whatever comes late is nobody's. */
+  #over = false;
 
   constructor(outlet: Outlet, spill: Spill, options: DispatcherOptions) {
     this.#outlet = outlet;
@@ -236,7 +241,7 @@ export class Dispatcher {
       this.#outlet.send(message.record, (error, delivery) => {
         if (message.place === 'gone') return;
         if (error === undefined) this.#arrived(message, delivery as Delivery);
-        else if (!error.retriable) this.#dropped(message, 'refused', error);
+        else if (!error.retriable && !isOfMissingTopic(error)) this.#dropped(message, 'refused', error);
         else this.#failed(message, error);
         this.#go();
       });
@@ -342,10 +347,11 @@ export class Dispatcher {
   }
 
   #probe(): void {
-    if (this.#probing) return;
+    if (this.#probing || this.#over) return;
     this.#probing = true;
     this.#outlet.probe((error) => {
       this.#probing = false;
+      if (this.#over) return;
       if (error === undefined) this.#isUp();
       else this.#isAway();
       this.#go();
@@ -396,6 +402,7 @@ export class Dispatcher {
 
   /** Does whatever can be done now. */
   #go(): void {
+    if (this.#over) return;
     if (this.#closed !== undefined) this.#goOnClosing();
     this.#write();
     this.#read();
@@ -407,9 +414,13 @@ export class Dispatcher {
     const isIdle = this.#live.size === 0 && this.#toDisk.isIdle;
     const isReplayOver = this.#up !== true || this.#hurried || [...this.#replaying].every(({ place }) => place !== 'sent');
     if (!isIdle || !isReplayOver || this.#reading) return;
-    const closed = this.#closed as () => void;
-    this.#closed = () => undefined;
-    closed();
+    this.#over = true;
+    // Those stay on disk.
+    for (const message of this.#replaying) {
+      message.retry?.unsubscribe();
+      message.place = 'gone';
+    }
+    this.#closed?.();
   }
 
   #write(): void {
@@ -529,6 +540,11 @@ export class Dispatcher {
     const state = this.#up === false ? 'spilling' : isDiskEmpty ? 'kafka' : 'replaying';
     if (state !== this.#state$.value) this.#state$.next(state);
   }
+}
+
+/** It may be made yet. A partition that is not there is the message's own fault. */
+function isOfMissingTopic(error: DeliveryError): boolean {
+  return error instanceof UnknownDestinationError && error.kafkaCode !== UNKNOWN_PARTITION;
 }
 
 /** What is reported of a topic that takes nothing. */

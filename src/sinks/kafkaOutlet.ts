@@ -1,5 +1,5 @@
 import type { DeliveryError } from '../errors.js';
-import { RecordTooLargeError } from '../errors.js';
+import { ClosedError, RecordTooLargeError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import { failedForGood, isFaultOfTheClient } from './clientFault.js';
 import type { Outlet, Settle } from './outlet.js';
@@ -93,6 +93,7 @@ export class KafkaOutlet implements Outlet {
   }
 
   async #probe(): Promise<void> {
+    if (this.#closing) throw new ClosedError('this publisher was closed.');
     const isKnown = this.#client !== undefined;
     const client = (this.#client ??= this.#make());
     try {

@@ -42,6 +42,7 @@ export class ProducerClient implements Client {
   readonly kind = 'sink';
   readonly #kafka: Kafka;
   readonly #meter: ProducerMeter;
+  readonly #release: () => void;
   readonly #onClosed: (error: ClosedError) => void;
   readonly #connectTimeoutMs: number;
   readonly #flushMs: number;
@@ -93,7 +94,7 @@ export class ProducerClient implements Client {
     });
     this.#producer = producer;
     this.#transport = transport;
-    meter.use(() => this.#queue);
+    this.#release = meter.use(() => this.#queue);
     forwardEvents(kafka, producer, {
       name: meter.name,
       onStats: (stats) => {
@@ -182,6 +183,7 @@ export class ProducerClient implements Client {
         });
       });
     this.#transport.close();
+    this.#release();
   }
 
   async #close(): Promise<void> {

@@ -23,9 +23,7 @@ export interface ProducerMeterOptions {
   readonly scheduler?: SchedulerLike;
 }
 
-const NOTHING: SendQueue = { sendQueueLength: 0, sendQueueBytes: 0, inFlight: 0 };
-
-/** Counts what becomes of the records of a sink, by one client or by several, one after the other; and samples it while anybody wants to know. */
+/** Counts what becomes of the records of a sink, by one client or by several; and samples it while anybody wants to know. */
 export class ProducerMeter {
   readonly #options: ProducerMeterOptions;
   readonly #scheduler: SchedulerLike;
@@ -36,7 +34,8 @@ export class ProducerMeter {
   #isListenedTo = false;
   /** The record that is timed: the others cost nothing. */
   #timed: Sent | undefined;
-  #queue: () => SendQueue = () => NOTHING;
+  /** Of the clients that there are: mostly one. */
+  readonly #queues = new Set<() => SendQueue>();
   #rdkafkaStats: unknown;
 
   readonly outcomes: Outcomes = { delivered: 0, failed: 0 };
@@ -66,10 +65,13 @@ export class ProducerMeter {
     return this.#options.name;
   }
 
-  /** There is a client, the first or another one, which holds this. What the one before it held is nobody's any more. */
-  use(queue: () => SendQueue): void {
-    this.#queue = queue;
-    this.#timed = undefined;
+  /** There is a client that holds this, until the returned function is called: what it still held then is nobody's any more. */
+  use(queue: () => SendQueue): () => void {
+    this.#queues.add(queue);
+    return () => {
+      this.#queues.delete(queue);
+      this.#timed = undefined;
+    };
   }
 
   /** librdkafka's own statistics of the client. */
@@ -127,12 +129,23 @@ export class ProducerMeter {
     );
   }
 
+  #held(): SendQueue {
+    const sum = { sendQueueLength: 0, sendQueueBytes: 0, inFlight: 0 };
+    for (const queue of this.#queues) {
+      const held = queue();
+      sum.sendQueueLength += held.sendQueueLength;
+      sum.sendQueueBytes += held.sendQueueBytes;
+      sum.inFlight += held.inFlight;
+    }
+    return sum;
+  }
+
   #sample(): ProducerStats {
     return {
       id: this.#id,
       name: this.#options.name,
       at: this.#scheduler.now(),
-      ...this.#queue(),
+      ...this.#held(),
       ...this.outcomes,
       deliveryLatencyMs: this.#latencies.sample(),
       rdkafkaStats: this.#rdkafkaStats,

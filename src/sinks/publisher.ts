@@ -176,6 +176,7 @@ export class Publisher implements AsyncDisposable {
       });
     } catch (error) {
       this.#unregister();
+      meter.stop();
       void outlet?.close();
       throw error;
     }

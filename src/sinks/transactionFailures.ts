@@ -35,7 +35,7 @@ export function deliveryErrorOf(failure: Failure): DeliveryError {
   const retriable = !isLasting(failure);
   if (error.outcome === 'failed' && error.retriable === retriable) return error;
   const { topic } = record;
-  const hint = retriable ? '' : '; the partitions of the topic could not be found out, so check that it exists';
+  const hint = retriable || code !== TIMED_OUT ? '' : '; the partitions of the topic could not be found out, so check that it exists';
   return new DeliveryError(`a record to ${topic} was not acknowledged: ${cause.message}${hint}.`, {
     topic,
     partition: error.partition,

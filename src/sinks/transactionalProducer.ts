@@ -47,6 +47,7 @@ export class TransactionalProducer implements TransactionalClient {
   readonly #kafka: Kafka;
   readonly #id: string;
   readonly #meter: ProducerMeter;
+  readonly #release: () => void;
   readonly #timeoutMs: number;
   readonly #stepMs: number;
   readonly #limits: Limits;
@@ -77,7 +78,7 @@ export class TransactionalProducer implements TransactionalClient {
     this.#handle = this.#producer.getClient() as ProducerHandle;
     const { meter } = options;
     this.#meter = meter;
-    meter.use(() => this.#queue);
+    this.#release = meter.use(() => this.#queue);
     forwardEvents(kafka, this.#producer, {
       name: meter.name,
       onStats: (stats) => {
@@ -153,6 +154,7 @@ export class TransactionalProducer implements TransactionalClient {
   }
 
   async close(): Promise<void> {
+    this.#release();
     clearInterval(this.#timer);
     if (!this.#connected) return;
     this.#connected = false;

@@ -1,4 +1,5 @@
-import { ClosedError, FencedError, KafkaRxError } from '../errors.js';
+import { PUT_OUT } from '../brokerErrors.js';
+import { BrokerError, ClosedError, FencedError, KafkaRxError } from '../errors.js';
 import type { Journal, Position, TransactionMember } from '../position.js';
 import { bare } from '../position.js';
 import type { Held } from './heldInputs.js';
@@ -73,7 +74,8 @@ export class Transactions<T> {
         this.#failure = undefined;
       },
       (error: unknown) => {
-        this.#failure = error;
+        // What the group gave to others is theirs to commit: nobody waits for it here.
+        this.#failure = error instanceof BrokerError && PUT_OUT.has(error.kafkaCode) ? undefined : error;
         if (error instanceof KafkaRxError && error.retriable) this.#options.onError(error);
       },
     );
@@ -114,6 +116,8 @@ export class Transactions<T> {
   async #commit(positions: readonly Position[], member: TransactionMember, journal: Journal): Promise<void> {
     this.#assertOpen();
     const client = await this.open();
+    // Whoever closes has hurried the client that there was.
+    this.#assertOpen();
     const open = this.#unsure.has(member) ? await this.#settle(positions, member, journal) : positions;
     if (open.length === 0) return;
     const held = this.#held.below(open, journal);

@@ -105,7 +105,8 @@ class RdkafkaMember extends Fetcher implements Membership, GroupCommits {
 
   unassign(partitions: readonly TopicPartition[]): void {
     if (this.#question === undefined) return;
-    this.#question = undefined;
+    // What was asked after it has an answer of its own.
+    if (this.#question === 'revoke') this.#question = undefined;
     this.#givenBack += 1;
     const ours = partitions.filter((partition) => this.#assigned.delete(nameOf(partition))).map(bare);
     // A partition that was paused would still be paused when it comes back.
@@ -115,7 +116,7 @@ class RdkafkaMember extends Fetcher implements Membership, GroupCommits {
     else this.consumer.unassign();
   }
 
-  get asked(): boolean {
+  override get asked(): boolean {
     return this.#question !== undefined;
   }
 

@@ -96,6 +96,12 @@ export class Fetcher {
     return this.#connected;
   }
 
+  /** Whether a group has asked something that is still to be answered. */
+  // eslint-disable-next-line @typescript-eslint/class-literal-property-style -- A member of a group finds out.
+  get asked(): boolean {
+    return false;
+  }
+
   /** Whether single partitions can be assigned. */
   // eslint-disable-next-line @typescript-eslint/class-literal-property-style -- A member of a group finds out.
   get incremental(): boolean {

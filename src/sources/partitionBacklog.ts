@@ -29,6 +29,8 @@ export class PartitionBacklog implements Backlog {
   #next: StreamLane | undefined;
   #share: Share;
   #heldBound = 0;
+  /** Nothing has gone out for long. */
+  #isDry = false;
   #closed = false;
   #patrol: Subscription | undefined;
   /** Where those that waited stood at the last patrol. */
@@ -91,7 +93,10 @@ export class PartitionBacklog implements Backlog {
       this.#emitWaiting();
       emitter.end();
     }
-    this.#resume(this.#lanes.filter((lane) => lane.paused && lane.wanted && lane.held.bytes <= this.#heldBound / 2));
+    if (this.#waiting.length === 0) this.#isDry = false;
+    // Fetched again for one that still waits, it would all be thrown away again.
+    const isDue = (lane: StreamLane): boolean => lane.held.bytes <= this.#heldBound / 2 && !(this.#isDry && !lane.held.isEmpty);
+    this.#resume(this.#lanes.filter((lane) => lane.paused && lane.wanted && isDue(lane)));
     this.#awaitFinish();
     return this.#waiting.length === 0;
   }
@@ -120,6 +125,7 @@ export class PartitionBacklog implements Backlog {
   }
 
   drought(): void {
+    this.#isDry = true;
     this.#pause(this.#waiting);
   }
 

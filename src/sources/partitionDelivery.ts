@@ -39,7 +39,11 @@ export class PartitionDelivery implements Delivery {
   };
 
   readonly complete = (): void => {
-    for (const lane of [...this.#lanes]) lane.complete();
+    for (const lane of [...this.#lanes]) {
+      // First: whoever is completed has not left, and what is in flight is waited for.
+      lane.stop();
+      lane.complete();
+    }
     this.#subscriber.complete();
   };
 

@@ -99,9 +99,12 @@ export class Pump {
 
   /** Goes on, if it can: credits have come back. */
   poke(): void {
-    if (!this.#started || this.#emitter.emitting || this.#stopped) return;
+    if (this.#emitter.emitting) return;
+    this.#callBack();
+    if (!this.#started || this.#stopped) return;
     if (this.#backlog.flush()) this.#sipped = 0;
     this.#options.checkpointer.kept();
+    this.#callBack();
     if (this.#reading) return;
     const free = this.#draining ? 0 : this.#backlog.room;
     if (free <= 0) this.#sipLater();
@@ -114,10 +117,18 @@ export class Pump {
     if (this.#started && !this.#emitter.emitting && !this.#stopped) this.#gatherLater();
   }
 
-  /** Calls back when the read in flight has been dealt with; at once if there is none. */
+  /** Calls back when the read in flight has been dealt with, and what it brought was emitted or put aside; at once if there is none. */
   afterRead(callback: () => void): void {
-    if (this.#reading) this.#afterRead.push(callback);
-    else callback();
+    this.#afterRead.push(callback);
+    this.#callBack();
+  }
+
+  #callBack(): void {
+    while (!this.#reading && !this.#emitter.emitting) {
+      const callback = this.#afterRead.shift();
+      if (callback === undefined) return;
+      callback();
+    }
   }
 
   /** Emits no more, and only sips: for a source that has ended but still owns its partitions until the work in flight is done. */
@@ -189,15 +200,21 @@ export class Pump {
     this.#reading = true;
     this.#options.reader.read(max, waitMs, (error, batch) => {
       if (error !== undefined) this.#takeFailed(error, batch);
-      this.#reading = false;
-      const waiting = this.#afterRead;
-      this.#afterRead = [];
-      if (error === undefined && !this.#stopped) {
+      if (this.#afterRead.length > 0) {
         // Whoever waits for this read must not get the next one's records as well.
-        if (waiting.length === 0) this.#readAhead(batch.length);
+        if (error === undefined && !this.#stopped) this.#take(batch);
+        // What the group has asked meanwhile may be told a turn of the event loop after the read.
+        this.#scheduler.schedule(() => {
+          this.#reading = false;
+          this.poke();
+        });
+        return;
+      }
+      this.#reading = false;
+      if (error === undefined && !this.#stopped) {
+        this.#readAhead(batch.length);
         this.#take(batch);
       }
-      for (const callback of waiting) callback();
       this.poke();
     });
   }

@@ -9,7 +9,7 @@ import { outOfRange } from './outOfRange.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 
 export interface RangeGuardOptions {
-  readonly member: Pick<Membership, 'watermarks' | 'lastKnownEnd' | 'incremental' | 'refetch'>;
+  readonly member: Pick<Membership, 'asked' | 'watermarks' | 'lastKnownEnd' | 'incremental' | 'refetch'>;
   readonly lanes: () => readonly PartitionLane[];
   /** Whether nothing of the partition is read because nothing of it may be emitted. */
   readonly isStarved: (lane: PartitionLane) => boolean;
@@ -92,7 +92,8 @@ export class RangeGuard {
     const end$ = top > bounds.high ? defer(() => member.watermarks(lane, { uncommitted: true })) : of(bounds);
     return end$.pipe(
       tap((end) => {
-        if (!lane.emitting) return;
+        // A group would take what is done now for its answer, and while it asks nothing is fetched: the patrol comes back.
+        if (!lane.emitting || member.asked) return;
         if (top < bounds.low || top > end.high) this.#leave(lane, { low: bounds.low, high: end.high });
         else if (reason === 'stuck' && top < bounds.high && member.incremental) member.refetch(at(lane, top));
       }),

@@ -295,8 +295,9 @@ export class ReadSession implements Client {
   }
 
   #fail(error: unknown): void {
-    if (!this.#subscriber.closed) this.#options.emit({ type: 'failed', name: this.#options.topic, error: error as Error });
+    const isFirst = !this.#subscriber.closed;
     this.#subscriber.error(error);
+    if (isFirst) this.#options.emit({ type: 'failed', name: this.#options.topic, error: error as Error });
   }
 
   #emitError(error: unknown): void {

@@ -14,7 +14,7 @@ export interface RestartsOptions {
   readonly group: string;
   readonly offsets: OffsetStore;
   /** What keeps the group's offsets near the store's, if anything does. */
-  readonly mirror: Pick<Mirror, 'hold' | 'release' | 'setBack'> | undefined;
+  readonly mirror: Pick<Mirror, 'hold' | 'note' | 'release' | 'setBack'> | undefined;
   readonly lanes: Pick<Lanes, 'get'>;
   readonly member: Pick<Membership, 'asked' | 'refetch'>;
   /** Writes what is finished by now; completes also if that takes too long. */
@@ -90,6 +90,12 @@ export class Restarts {
     const back = after.filter((checkpoint) => checkpoint.frontier < (frontiers.get(nameOf(checkpoint)) ?? 0));
     if (mirror === undefined || back.length === 0) return EMPTY;
     return mirror.setBack(back.map(({ topic, partition, frontier }) => ({ topic, partition, offset: frontier })));
+  }
+
+  /** They stay where they are after all: the group follows again. */
+  undo(lanes: readonly PartitionLane[]): void {
+    const { mirror } = this.#options;
+    mirror?.note(lanes.filter(({ live }) => live).map((lane) => ({ ...lane.checkpoint(), ...lane.remembered })));
   }
 
   /** Remembers where they start, and fetches them from there. Emits the partitions that others have taken over meanwhile, if any. */

@@ -133,7 +133,12 @@ export class Seeker {
     return restarts.holding(lanes, () =>
       concat(
         restarts.setBack(before, after),
-        defer(() => this.#restart(this.#lanesOf(destinations), destinations)),
+        defer(() => this.#restart(this.#lanesOf(destinations), destinations)).pipe(
+          catchError((error: unknown) => {
+            restarts.undo(lanes);
+            throw error;
+          }),
+        ),
         of(positions).pipe(tap(onSought)),
       ),
     );

@@ -149,7 +149,8 @@ export class Session implements Client {
         this.#fail(error);
       },
       onRefused: (lanes) => {
-        this.#refused(lanes);
+        // What was fenced meanwhile, as by a seek, has been taken over by this session itself.
+        this.#refused(lanes.filter(({ live }) => live));
       },
       onLate: (lane) => {
         this.#late.note(lane);
@@ -399,8 +400,10 @@ export class Session implements Client {
   }
 
   #fail(error: unknown): void {
-    if (!this.#stopped) this.#options.emit({ type: 'failed', name: this.#options.group, error: error as Error });
+    const isFirst = !this.#stopped;
     this.#delivery.error(error);
+    // Afterwards: whoever closes everything on hearing of it must not turn the error into a completion.
+    if (isFirst) this.#options.emit({ type: 'failed', name: this.#options.group, error: error as Error });
   }
 
   #write(checkpoints: readonly Checkpoint[], apply: ApplyWrite | undefined): Observable<readonly Checkpoint[]> {
@@ -506,12 +509,12 @@ export class Session implements Client {
   /** The partition's log is another one than that of which its position was remembered. */
   #startOver(lane: PartitionLane): Observable<never> {
     const { source } = this.#options;
-    return defer(() => this.#member.watermarks(lane)).pipe(
+    return defer(() => (this.#isCurrent(lane) ? this.#member.watermarks(lane) : EMPTY)).pipe(
       concatMap((bounds) => {
+        if (!this.#isCurrent(lane)) return EMPTY;
         const before = lane.checkpoint();
         const error = strangeLog({ ...bare(lane), offset: before.fingerprint?.offset ?? before.frontier }, bounds);
         if (source.onOutOfRange === 'fail' || !this.#member.incremental) throw error;
-        if (!this.#isCurrent(lane)) return EMPTY;
         this.#emitError(error);
         const to = source.onOutOfRange === 'earliest' ? bounds.low : bounds.high;
         return this.#restarts.take([lane]).pipe(

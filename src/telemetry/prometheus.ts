@@ -52,12 +52,25 @@ const UNITS = { 's': '_seconds', 'By': '_bytes', '1': '' } as const;
  * ```
  */
 export function prometheus(observed: Observed, client: PromClient): () => void {
-  const { Gauge, Counter, registry } = client;
+  const { Gauge, Counter } = client;
   if (typeof (Gauge as unknown) !== 'function' || typeof (Counter as unknown) !== 'function')
     throw new OptionError(
       'prometheus: the second argument is `prom-client`, or an object with its `Gauge` and `Counter`, and perhaps a `registry`.',
     );
   const figures = new Figures(observed);
+  try {
+    register(figures, client);
+  } catch (error) {
+    // As where the registry has metrics of these names already: nobody could end the sampling.
+    figures.stop();
+    throw error;
+  }
+  return () => {
+    figures.stop();
+  };
+}
+
+function register(figures: Figures, { Gauge, Counter, registry }: PromClient): void {
   for (const metric of METRICS) {
     const options = (tell: (samples: readonly Sample[]) => void): PromMetricOptions => ({
       name: promName(metric),
@@ -84,9 +97,6 @@ export function prometheus(observed: Observed, client: PromClient): () => void {
       );
     }
   }
-  return () => {
-    figures.stop();
-  };
 }
 
 function promName({ name, kind, unit }: Metric): string {
