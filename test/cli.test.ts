@@ -3,10 +3,12 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ObservableInput } from 'rxjs';
-import { from, lastValueFrom } from 'rxjs';
-import { describe, expect, it } from 'vitest';
-import { openOffsets } from '../src/index.js';
+import { filter, firstValueFrom, from, lastValueFrom } from 'rxjs';
+import { describe, expect, inject, it } from 'vitest';
+import { createTopic } from '../broker/index.js';
+import { Kafka, commit, drain, fromTopic, memoryOffsets, openOffsets } from '../src/index.js';
 import type { Checkpoint } from '../src/index.js';
+import { unique } from './support/numbered.js';
 import { StoreProcess } from './support/storeProcess.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
 
@@ -79,6 +81,9 @@ describe('kafka-rx', () => {
     [['offsets', 'reset', '.', '--group', 'g', '--topic', 't', '--to', '-1'], /--to/],
     [['offsets', 'reset', '.', '--group', 'g', '--topic', 't', '--to', '1e3'], /--to takes a whole number from 0 up, not "1e3"/],
     [['offsets', 'import', '.'], /nothing to import/],
+    [['offsets', 'to-group', '.', '--group', 'g'], /to-group: --brokers is missing/],
+    [['offsets', 'from-group', '.', '--group', 'g', '--brokers', 'kafka://a:1'], /--brokers takes host:port/],
+    [['offsets', 'export', '.', '--brokers', 'a:1'], /export takes no --brokers/],
   ])('a call that makes no sense is refused: %j', async (args, reason) => {
     const said = await call(args);
     expect(said).toMatchObject({ code: 2, out: '' });
@@ -277,5 +282,159 @@ describe('kafka-rx offsets', () => {
     expect(await offsets('verify', folder.path)).toMatchObject({ code: 0 });
     writeFileSync(file, readFileSync(file).subarray(0, 9_000));
     expect(await offsets('verify', folder.path)).toMatchObject({ code: 1, err: expect.stringMatching(/data\.mdb .*Restore/) as string });
+  });
+});
+
+/** A store that remembers of a group three partitions of a topic which is there; two of them hold finished records beyond their frontier. */
+async function remembering(directory: string): Promise<{ readonly topic: string; readonly group: string }> {
+  const [topic, group] = [unique('orders'), unique('billing')];
+  await createTopic(brokers, topic, { partitions: 4 });
+  const checkpoint = (partition: number, frontier: number, runs: readonly number[]): object => ({
+    group,
+    topic,
+    partition,
+    frontier,
+    runs,
+  });
+  const lines = [checkpoint(0, 10, [12, 14, 20, 21]), checkpoint(1, 0, [1, 2]), checkpoint(2, 30, [])];
+  const said = await call(['offsets', 'import', directory], lines.map((line) => JSON.stringify(line)).join('\n'));
+  expect(said).toMatchObject({ code: 0, err: '' });
+  return { topic, group };
+}
+
+const brokers = inject('brokers');
+const CLUSTER = ['--brokers', brokers.join(',')];
+
+describe.runIf(inject('brokerKind') !== 'embedded')('kafka-rx offsets, with a Kafka group', () => {
+  it('takes the frontiers to the group and from there to another store, and says what a group cannot know', async () => {
+    await using folder = await temporaryFolder();
+    const [here, there] = [join(folder.path, 'here'), join(folder.path, 'there')];
+    const { topic, group } = await remembering(here);
+    expect(await offsets('to-group', here, '--group', group, ...CLUSTER)).toEqual({
+      code: 0,
+      out: [
+        `${topic}/0: group ${group} goes on at 10; not taken along: 3 finished beyond it, which come again elsewhere`,
+        `${topic}/1: group ${group} goes on at 0; not taken along: 1 finished beyond it, which come again elsewhere`,
+        `${topic}/2: group ${group} goes on at 30`,
+        '',
+      ].join('\n'),
+      err: '',
+    });
+    await using kafka = new Kafka({ brokers });
+    const committed = [10, 0, 30].map((offset, partition) => ({ topic, partition, offset }));
+    expect(await kafka.admin.groupOffsets(group)).toEqual(committed);
+
+    const taken = await offsets('from-group', there, '--group', group, ...CLUSTER);
+    expect(taken).toEqual({
+      code: 0,
+      out: committed.map(({ partition, offset }) => `${topic}/${partition} of ${group} goes on at ${offset}\n`).join(''),
+      err: '',
+    });
+    expect(await listed(there, group)).toMatchObject(committed.map(({ offset, ...at }) => ({ ...at, frontier: offset, runs: [] })));
+  });
+
+  it('follows a group that is further, and never goes back to one that is not', async () => {
+    await using folder = await temporaryFolder();
+    const { topic, group } = await remembering(folder.path);
+    await using kafka = new Kafka({ brokers });
+    await kafka.admin.commitGroupOffsets(
+      group,
+      [13, 0, 29, 4].map((offset, partition) => ({ topic, partition, offset })),
+    );
+    const fromGroup = (...more: readonly string[]): Promise<Said> =>
+      offsets('from-group', folder.path, '--group', group, '--topic', topic, ...CLUSTER, ...more);
+    expect((await fromGroup()).out.split('\n')).toEqual([
+      `${topic}/0 of ${group} goes on at 13`,
+      `${topic}/1 of ${group} stays at 0: like the group`,
+      `${topic}/2 of ${group} stays at 30: the group is at 29, and only reset goes back`,
+      `${topic}/3 of ${group} goes on at 4`,
+      '',
+    ]);
+    const after = await listed(folder.path, group);
+    expect(after.map(({ frontier, runs }) => [frontier, runs])).toEqual([
+      [13, []],
+      [0, [1, 2]],
+      [30, []],
+      [4, []],
+    ]);
+    expect(JSON.parse((await fromGroup('--json')).out)).toEqual(
+      [13, 0, 29, 4].map((offset, partition) => ({
+        topic,
+        partition,
+        committed: offset,
+        frontier: Math.max(offset, partition === 2 ? 30 : 0),
+        taken: false,
+      })),
+    );
+    expect(await listed(folder.path, group)).toEqual(after);
+  });
+
+  it('sets the group back after a reset, and says from where', async () => {
+    await using folder = await temporaryFolder();
+    const { topic, group } = await remembering(folder.path);
+    const toGroup = (...more: readonly string[]): Promise<Said> => offsets('to-group', folder.path, '--group', group, ...CLUSTER, ...more);
+    expect(JSON.parse((await toGroup('--json')).out)).toEqual([
+      { topic, partition: 0, frontier: 10, beyond: 3 },
+      { topic, partition: 1, frontier: 0, beyond: 1 },
+      { topic, partition: 2, frontier: 30, beyond: 0 },
+    ]);
+    await offsets('reset', folder.path, '--group', group, '--topic', topic, '--partition', '2', '--to', '5');
+    expect((await toGroup('--topic', topic)).out).toMatch(new RegExp(`${topic}/2: group ${group} goes on at 5, back from 30\\n$`));
+    expect(JSON.parse((await toGroup('--json')).out)).toContainEqual({ topic, partition: 2, frontier: 5, committed: 5, beyond: 0 });
+    await using kafka = new Kafka({ brokers });
+    expect(await kafka.admin.groupOffsets(group)).toContainEqual({ topic, partition: 2, offset: 5 });
+  });
+
+  it('commits nothing while the group has members', async () => {
+    await using folder = await temporaryFolder();
+    const { topic, group } = await remembering(folder.path);
+    await using kafka = new Kafka({ brokers });
+    const assigned = firstValueFrom(kafka.events$.pipe(filter(({ type }) => type === 'assigned')), { defaultValue: undefined });
+    const reading = drain(fromTopic(kafka, topic, { group, offsets: memoryOffsets() }).pipe(commit()));
+    await assigned;
+    const refused = await offsets('to-group', folder.path, '--group', group, ...CLUSTER);
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.err).toMatch(/^could not commit offsets of group .* has members, .*Stop them first.*\n$/);
+    expect(await kafka.admin.groupOffsets(group)).not.toContainEqual({ topic, partition: 2, offset: 30 });
+    await kafka.close();
+    await reading;
+    expect(await offsets('to-group', folder.path, '--group', group, ...CLUSTER)).toMatchObject({ code: 0, err: '' });
+  });
+
+  it('reads for the group while the owner of the store runs, and takes nothing from it then', async () => {
+    await using folder = await temporaryFolder();
+    const { topic, group } = await remembering(folder.path);
+    const owner = new StoreProcess();
+    await owner.ask({ do: 'open', directory: folder.path });
+    expect(await offsets('to-group', folder.path, '--group', group, ...CLUSTER)).toMatchObject({ code: 0, err: '' });
+    await using kafka = new Kafka({ brokers });
+    await kafka.admin.commitGroupOffsets(group, [{ topic, partition: 0, offset: 40 }]);
+    const refused = await offsets('from-group', folder.path, '--group', group, ...CLUSTER);
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.err).toMatch(new RegExp(`in use by process ${owner.pid}`));
+    expect(await owner.ask({ do: 'list', group })).toMatchObject({ value: [{ frontier: 10 }, { frontier: 0 }, { frontier: 30 }] });
+  });
+
+  it('says in a line what cannot be done, and makes no store then', async () => {
+    await using folder = await temporaryFolder();
+    const [here, none] = [join(folder.path, 'here'), join(folder.path, 'none')];
+    const { topic, group } = await remembering(here);
+    const nobody = ['--brokers', 'localhost:1'];
+    const refusals = await Promise.all([
+      offsets('to-group', here, '--group', group, ...nobody),
+      offsets('from-group', none, '--group', group, ...nobody),
+      offsets('to-group', none, '--group', group, ...CLUSTER),
+      offsets('to-group', here, '--group', 'nobody', ...CLUSTER),
+      offsets('from-group', none, '--group', group, '--topic', topic, ...CLUSTER),
+      offsets('from-group', none, '--group', group, '--topic', unique('missing'), ...CLUSTER),
+    ]);
+    expect(refusals.map(({ code, out }) => [code, out])).toEqual([1, 1, 1, 2, 2, 1].map((code) => [code, '']));
+    const reasons = [/localhost:1/, /localhost:1/, /holds no offset store/, /remembers nothing/, /nothing committed/, /missing-/];
+    for (const [i, { code, err }] of refusals.entries()) {
+      expect(err).toMatch(reasons[i] as RegExp);
+      // One line; with code 2 another that points to --help.
+      expect(err.trimEnd().split('\n')).toHaveLength(code);
+    }
+    expect(readdirSync(folder.path)).toEqual(['here']);
   });
 });

@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { parseOffsetsCall } from './offsetsArguments.js';
+import { fromGroup, toGroup } from './offsetsGroup.js';
 import type { Answer } from './offsetsReads.js';
 import { exported, list, show, verify } from './offsetsReads.js';
 import { imported, reset, skip } from './offsetsWrites.js';
@@ -24,5 +25,9 @@ export async function offsets(argv: readonly string[]): Promise<Answer> {
       return skip(call);
     case 'import':
       return imported(call, await text(process.stdin));
+    case 'to-group':
+      return toGroup(call);
+    case 'from-group':
+      return fromGroup(call);
   }
 }

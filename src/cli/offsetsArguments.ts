@@ -1,18 +1,21 @@
 import { parseArgs } from 'node:util';
+import { Kafka, OptionError } from '../index.js';
 import { isOffset } from './checkpointLine.js';
 import { UsageError } from './usage.js';
 
 const COMMANDS = {
-  list: { needs: [], takes: ['group', 'topic', 'partition', 'json'] },
-  show: { needs: ['group', 'topic', 'partition'], takes: ['json'] },
-  verify: { needs: [], takes: ['json'] },
-  export: { needs: [], takes: ['group', 'topic', 'partition'] },
-  reset: { needs: ['group', 'topic', 'to'], takes: ['partition', 'json'] },
-  skip: { needs: ['group', 'topic', 'partition', 'offset'], takes: ['json'] },
-  import: { needs: [], takes: ['json'] },
+  'list': { needs: [], takes: ['group', 'topic', 'partition', 'json'] },
+  'show': { needs: ['group', 'topic', 'partition'], takes: ['json'] },
+  'verify': { needs: [], takes: ['json'] },
+  'export': { needs: [], takes: ['group', 'topic', 'partition'] },
+  'reset': { needs: ['group', 'topic', 'to'], takes: ['partition', 'json'] },
+  'skip': { needs: ['group', 'topic', 'partition', 'offset'], takes: ['json'] },
+  'import': { needs: [], takes: ['json'] },
+  'to-group': { needs: ['group', 'brokers'], takes: ['topic', 'json'] },
+  'from-group': { needs: ['group', 'brokers'], takes: ['topic', 'json'] },
 } as const satisfies Record<string, { needs: readonly Option[]; takes: readonly Option[] }>;
 
-type Option = 'group' | 'topic' | 'partition' | 'to' | 'offset' | 'json';
+type Option = 'group' | 'topic' | 'partition' | 'to' | 'offset' | 'brokers' | 'json';
 export type Command = keyof typeof COMMANDS;
 
 /** A call of `kafka-rx offsets` that makes sense. */
@@ -24,6 +27,7 @@ export interface OffsetsCall {
   readonly partition?: number;
   /** The offset of `--to` or `--offset`. */
   readonly offset?: number;
+  readonly brokers?: readonly string[];
   readonly json: boolean;
 }
 
@@ -47,6 +51,7 @@ export function parseOffsetsCall(argv: readonly string[]): OffsetsCall | 'help' 
     ...(values.topic === undefined ? {} : { topic: values.topic }),
     ...(values.partition === undefined ? {} : { partition: numberOf(values.partition, 'partition') }),
     ...(offset === undefined ? {} : { offset: numberOf(offset, values.to === undefined ? 'offset' : 'to') }),
+    ...(values.brokers === undefined ? {} : { brokers: addresses(values.brokers) }),
     json: values.json === true,
   };
 }
@@ -66,6 +71,7 @@ function parsed(argv: readonly string[]) {
         partition: { type: 'string' },
         to: { type: 'string' },
         offset: { type: 'string' },
+        brokers: { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -79,4 +85,14 @@ function numberOf(text: string, option: string): number {
   const number = /^\d+$/.test(text) ? Number(text) : NaN;
   if (!isOffset(number)) throw new UsageError(`--${option} takes a whole number from 0 up, not ${JSON.stringify(text)}.`);
   return number;
+}
+
+function addresses(text: string): readonly string[] {
+  const brokers = text.split(',').map((broker) => broker.trim());
+  try {
+    // Making one opens nothing, and it knows best what an address is.
+    return new Kafka({ brokers }).brokers;
+  } catch (error) {
+    throw error instanceof OptionError ? new UsageError('--brokers takes host:port, or several of them with commas between.') : error;
+  }
 }

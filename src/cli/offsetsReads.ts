@@ -86,6 +86,6 @@ function pairs(runs: readonly number[]): readonly (readonly [number, number])[] 
 }
 
 /** How many records beyond the frontier are finished. */
-function beyond(runs: readonly number[]): number {
+export function beyond(runs: readonly number[]): number {
   return pairs(runs).reduce((sum, [from, to]) => sum + to - from, 0);
 }

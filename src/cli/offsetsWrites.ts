@@ -11,7 +11,7 @@ import { damageIn, selected } from './selection.js';
 import { UsageError } from './usage.js';
 
 /** What is to be remembered of a partition. */
-type Remembered = Omit<Checkpoint, 'epoch'>;
+export type Remembered = Omit<Checkpoint, 'epoch'>;
 
 export async function reset({ directory, json, group = '', topic = '', partition, offset = 0 }: OffsetsCall): Promise<Answer> {
   const after = await change(directory, group, ({ checkpoints, damaged }) => {
@@ -63,7 +63,12 @@ async function change(directory: string, group: string, changed: (now: Snapshot)
 }
 
 /** All or none. */
-async function remember(offsets: OffsetStore, { epochOf }: Snapshot, group: string, remembered: readonly Remembered[]): Promise<void> {
+export async function remember(
+  offsets: OffsetStore,
+  { epochOf }: Snapshot,
+  group: string,
+  remembered: readonly Remembered[],
+): Promise<void> {
   const checkpoints = remembered.map((each) => ({ ...each, epoch: epochOf(group, each) }));
   const refused = await lastValueFrom(from(offsets.reset(group, checkpoints)).pipe(toArray()), { defaultValue: [] });
   if (refused.flat().length > 0) throw new StoreFailedError('the store did not take what it was given.');

@@ -31,8 +31,17 @@ export const OFFSETS_USAGE = `Looks into an offset store, and changes it.
       takes the record at this offset for finished: it never comes again
   kafka-rx offsets import <directory> [--json] < lines
       remembers what export has written, all of a group or nothing; the store is made if it is not there
+  kafka-rx offsets to-group   <directory> --group g --brokers host:port[,host:port] [--topic t] [--json]
+      commits each frontier to the Kafka group of that name, back as well, as after a reset; the group must have no members
+      what is finished beyond a frontier is not taken along: others get it again, and it says how many records that are
+  kafka-rx offsets from-group <directory> --group g --brokers host:port[,host:port] [--topic t] [--json]
+      remembers what the Kafka group has committed, all or nothing; the store is made if it is not there
+      where the store is as far or further it stays as it is, and says so: only reset goes back
+      where the group is further, others have worked since: what was finished beyond the frontier is forgotten
 
-list, show, verify and export read while the store's owner runs. reset, skip and import need it to be stopped, and say so.
+list, show, verify, export and to-group read while the store's owner runs. reset, skip, import and from-group need it to be
+stopped, and say so. to-group and from-group reach the cluster without TLS and without a password; where it takes neither, do the
+same with kafka.admin.
 
 Exit code: 0 done, 1 it could not be done or the store is damaged, 2 the call makes no sense.
 `;
