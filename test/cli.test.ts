@@ -275,6 +275,10 @@ describe('kafka-rx offsets', () => {
     const one = ['--group', 'billing', '--topic', 'orders', '--partition', '0'];
     expect(await offsets('show', folder.path, ...one)).toMatchObject({ code: 1, err: expect.stringMatching(/is damaged/) as string });
     expect(await offsets('skip', folder.path, ...one, '--offset', '10')).toMatchObject({ code: 1 });
+    expect(await offsets('to-group', folder.path, '--group', 'billing', '--brokers', 'localhost:1')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/orders\/0 of billing is damaged/) as string,
+    });
     for (const group of ['billing', 'audit'])
       expect(await offsets('reset', folder.path, '--group', group, '--topic', 'orders', '--partition', '0', '--to', '2')).toMatchObject({
         code: 0,
@@ -429,7 +433,14 @@ describe.runIf(inject('brokerKind') !== 'embedded')('kafka-rx offsets, with a Ka
       offsets('from-group', none, '--group', group, '--topic', unique('missing'), ...CLUSTER),
     ]);
     expect(refusals.map(({ code, out }) => [code, out])).toEqual([1, 1, 1, 2, 2, 1].map((code) => [code, '']));
-    const reasons = [/localhost:1/, /localhost:1/, /holds no offset store/, /remembers nothing/, /nothing committed/, /missing-/];
+    const reasons = [
+      /localhost:1/,
+      /localhost:1/,
+      /holds no offset store/,
+      /remembers nothing/,
+      /committed nothing of orders-/,
+      /missing-/,
+    ];
     for (const [i, { code, err }] of refusals.entries()) {
       expect(err).toMatch(reasons[i] as RegExp);
       // One line; with code 2 another that points to --help.

@@ -33,7 +33,7 @@ interface Taken extends TopicPartition {
 export async function toGroup({ directory, json, brokers = [], ...which }: OffsetsCall): Promise<Answer> {
   const { group = '' } = which;
   const found = known(directory, readSnapshot(directory, 'offsets'), which);
-  if (found.length === 0) throw new UsageError(`${directory} remembers nothing of ${subjectOf(which)}.`);
+  if (found.length === 0) throw new UsageError(`${directory} remembers nothing${ofTopic(which)} for ${group}.`);
   const topics = [...new Set(found.map(({ topic }) => topic))];
   await using kafka = new Kafka({ brokers });
   const before = new Map((await kafka.admin.groupOffsets(group, { topics })).map((at) => [placeOf(at), at.offset]));
@@ -58,7 +58,7 @@ export async function fromGroup({ directory, json, brokers = [], ...which }: Off
   await using kafka = new Kafka({ brokers });
   const committed = await kafka.admin.groupOffsets(group, topic === undefined ? {} : { topics: [topic] });
   // Before a store is made of the directory.
-  if (committed.length === 0) throw new UsageError(`${subjectOf(which)} has nothing committed in this cluster.`);
+  if (committed.length === 0) throw new UsageError(`group ${group} has committed nothing${ofTopic(which)} in this cluster.`);
   await using offsets = openOffsets(directory);
   const snapshot = readSnapshot(directory, 'offsets');
   const before = new Map(known(directory, snapshot, which).map((at) => [placeOf(at), at]));
@@ -91,8 +91,8 @@ function placeOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
 }
 
-function subjectOf({ group = '', topic }: Which): string {
-  return topic === undefined ? `group ${group}` : `${topic} for group ${group}`;
+function ofTopic({ topic }: Which): string {
+  return topic === undefined ? '' : ` of ${topic}`;
 }
 
 function answer<T>(partitions: readonly T[], json: boolean, say: (at: T) => string): Answer {
