@@ -348,7 +348,7 @@ export class ProducerFencedError extends DeliveryError {
 /** Records that were to be kept on disk until Kafka takes them are lost to it. */
 export class SpillError extends KafkaRxError {
   readonly path: string;
-  /** How many. */
+  /** How many; of `damaged`, how many at least. */
   readonly records: number;
   /** There was no room within the quota, the disk did not take them, they got too old, or what is on disk is not what was written. */
   readonly reason: 'quota' | 'disk' | 'age' | 'damaged';

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { frameBytes } from '../../src/sinks/frame.js';
 import { FakeKafka, FakeSpill, outgoingOf, publishing } from '../support/publishing.js';
 import { at, inVirtualTime } from '../support/virtualTime.js';
 
@@ -207,6 +208,27 @@ describe('a publisher', () => {
         expect(kafka.arrived.toSorted()).toEqual(['a', 'b', 'c', 'd']);
         expect(dispatcher.stats().queued).toEqual({ messages: 0, bytes: 0 });
       });
+    }),
+  );
+
+  it(
+    'takes as many bytes as it may hold in memory, and not one more; and again when they have arrived',
+    inVirtualTime(() => {
+      const four = 4 * frameBytes(outgoingOf('a'));
+      const rejections = [four - 1, four, four + 1].map((maxQueuedBytes) => {
+        const { send, dispatcher, outcomes } = publishing({ maxQueuedBytes });
+        // Neither Kafka nor the disk has answered.
+        const said = send('a', 'b', 'c', 'd', 'e');
+        expect(dispatcher.stats().queued.bytes).toBeLessThanOrEqual(maxQueuedBytes);
+        at(1_000, () => {
+          expect(outcomes.filter((outcome) => outcome.endsWith('kafka') || outcome.endsWith('disk'))).toHaveLength(
+            said.filter((reason) => reason === undefined).length,
+          );
+          expect(send('f', 'g', 'h')).toEqual([undefined, undefined, undefined]);
+        });
+        return said.filter((reason) => reason === 'queue-full').length;
+      });
+      expect(rejections).toEqual([2, 1, 1]);
     }),
   );
 

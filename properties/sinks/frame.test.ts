@@ -22,7 +22,7 @@ it('a record on disk is what was put there, of the size that was said, and is fo
       const bytes = Buffer.concat(frames);
       const found: unknown[] = [];
       for (let place = nextFrame(bytes, 0); place !== undefined; place = nextFrame(bytes, place.end)) {
-        expect(place.afterDamage).toBe(false);
+        expect(place.lost).toBe(0);
         found.push(decodeFrame(bytes, place.start));
       }
       expect(found).toEqual(records.map((each) => ({ record: each, at })));

@@ -60,20 +60,22 @@ export function encodeFrame(record: Outgoing, at: number): Buffer {
 export interface Place {
   readonly start: number;
   readonly end: number;
-  /** Bytes were passed over to get here that are no frame. */
-  readonly afterDamage: boolean;
+  /** How many frames, at least, were passed over to get here that are not as they were written. */
+  readonly lost: number;
 }
 
 /** The next frame that is as it was written, from `start` on; undefined if there is none, or if the bytes end within it. */
 export function nextFrame(bytes: Buffer, start: number): Place | undefined {
+  let lost = 0;
   for (let at = start; at >= 0 && at + HEAD_BYTES <= bytes.length;) {
     const isHead =
       bytes.compare(MARK, 0, MARK.length, at, at + MARK.length) === 0 && crc32(bytes.subarray(at, at + 12)) === bytes.readUInt32BE(at + 12);
     // What is inside of a frame is no frame, whatever it looks like.
     const end = isHead ? at + HEAD_BYTES + bytes.readUInt32BE(at + 4) : at + 1;
     if (end > bytes.length) return undefined;
-    if (isHead && crc32(bytes.subarray(at + HEAD_BYTES, end)) === bytes.readUInt32BE(at + 8))
-      return { start: at, end, afterDamage: at !== start };
+    if (isHead && crc32(bytes.subarray(at + HEAD_BYTES, end)) === bytes.readUInt32BE(at + 8)) return { start: at, end, lost };
+    // A mark without its head is part of something else, unless a frame should begin here.
+    if (isHead || at === start) lost += 1;
     at = bytes.indexOf(MARK, end);
   }
   return undefined;

@@ -33,7 +33,7 @@ export interface PublisherStats {
   readonly spilled: number;
   /** Messages from the disk that Kafka acknowledged. */
   readonly replayed: number;
-  /** Messages that were taken and are lost, by reason. `damaged` are those on disk that can no longer be read. */
+  /** Messages that were taken and are lost, by reason. `damaged` are those on disk that can no longer be read, as far as they can be told. */
   readonly dropped: Readonly<Record<Drop, number>>;
   /** Deliveries that were tried again. */
   readonly retries: number;

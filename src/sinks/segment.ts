@@ -7,7 +7,7 @@ import type { Framed } from './frame.js';
 import { decodeFrame, nextFrame } from './frame.js';
 
 /** Magic 8 | format u32 | id 8 | CRC of these 20 bytes u32. */
-const HEADER_BYTES = 24;
+export const HEADER_BYTES = 24;
 const MAGIC = Buffer.from('KRXSPILL');
 const FORMAT = 1;
 /** A file that is larger is none of ours. */
@@ -33,6 +33,8 @@ export class Segment {
   newestAt = 0;
   /** Whether there is something amid its frames that is none. */
   damaged = false;
+  /** How many frames, at least, were found to be lost. */
+  lost = 0;
   /** How many were read. */
   read = 0;
   /** How many are done without a gap, and where the last of them ends. */
@@ -99,7 +101,8 @@ export class Segment {
     }
     this.#firstEnd = this.#readEnd = this.size = from !== undefined && from <= bytes.length ? from : HEADER_BYTES;
     for (let place = nextFrame(bytes, this.size); place !== undefined; place = nextFrame(bytes, place.end)) {
-      this.damaged ||= place.afterDamage;
+      this.damaged ||= place.lost > 0;
+      this.lost += place.lost;
       this.size = place.end;
       this.frames += 1;
       this.newestAt = Math.max(this.newestAt, decodeFrame(bytes, place.start).at);

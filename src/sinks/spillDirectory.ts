@@ -7,7 +7,7 @@ import { lock } from '../lock.js';
 import type { Framed } from './frame.js';
 import { encodeFrame } from './frame.js';
 import { ProgressFile } from './progress.js';
-import { Segment } from './segment.js';
+import { HEADER_BYTES, Segment } from './segment.js';
 import type { Backlog, Spill, Stored, ToStore } from './spill.js';
 
 export interface SpillDirectoryOptions {
@@ -74,7 +74,8 @@ export class SpillDirectory implements Spill {
   }
 
   get room(): number {
-    return this.#options.quotaBytes - this.#bytes;
+    // A write begins one file at most.
+    return this.#options.quotaBytes - this.#bytes - HEADER_BYTES;
   }
 
   open(done: () => void): void {
@@ -152,7 +153,9 @@ export class SpillDirectory implements Spill {
       if (kind === 'segment') {
         this.#segments.push(segment);
         this.#bytes += segment.size;
-        if (segment.damaged) this.#damaged(0, `${segment.path} is not as it was written; what can still be read of it comes again`);
+        if (segment.damaged) {
+          this.#damaged(segment.lost, `${segment.path} is not as it was written; what can still be read of it comes again`);
+        }
       } else if (kind === 'stillborn') await unlink(segment.path).catch(() => undefined);
       else {
         this.#damaged(0, `${segment.path} is no segment that this version can read, and was put aside as ${segment.path}.damaged`);

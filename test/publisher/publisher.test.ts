@@ -1,19 +1,22 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Subject, filter, firstValueFrom, from, take } from 'rxjs';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import type { PublishOutcome, Publisher, PublisherState, PublisherStats } from '../../src/index.js';
-import { DeliveryError, Kafka, OptionError, publish, publisher } from '../../src/index.js';
+import { DeliveryError, Kafka, OptionError, SpillError, publish, publisher } from '../../src/index.js';
 import { embeddedKafka } from '../../src/testing/index.js';
 import { collect, failure } from '../sinks/outcome.js';
 import { createTopic } from '../../broker/index.js';
 import { created, unique } from '../sinks/topics.js';
 import { installed } from '../examples/program.js';
 import { contents } from '../sinks/witness.js';
+import { unmountable } from '../powerLoss/mounted.js';
 import { silentPort } from '../support/silentPort.js';
 import { temporaryFolder } from '../support/temporaryFolder.js';
+import { compiledSpillProgram } from './compiledProgram.js';
 
 const brokers = inject('brokers');
 /** The embedded cluster makes every topic that it is asked for. */
@@ -154,6 +157,69 @@ describe('publisher', () => {
     for (let i = 0; i < 100; i += 1) out.send('k', String(i));
     expect(new Set((await all).map(({ where }) => where))).toEqual(new Set(['disk']));
     await kafka.close();
+  });
+
+  it('a damaged segment is a SpillError on events$, and the rest is replayed', async () => {
+    const topic = await created('damaged', 1);
+    const spill = await folder();
+    const values = Array.from({ length: 100 }, (_, i) => `value ${i}.`);
+    {
+      await using silent = await silentPort();
+      await using kafka = new Kafka({ brokers: [silent.address] });
+      const out = publisher(kafka, { topic, spill, ...quick });
+      const all = outcomes(out, values.length);
+      for (const value of values) out.send('k', value);
+      expect(new Set((await all).map(({ where }) => where))).toEqual(new Set(['disk']));
+    }
+    const [segment = ''] = readdirSync(spill).filter((name) => name.endsWith('.segment'));
+    const bytes = readFileSync(join(spill, segment));
+    for (const value of ['value 41.', 'value 70.']) {
+      const at = bytes.indexOf(value);
+      bytes[at] = (bytes[at] as number) ^ 1;
+    }
+    writeFileSync(join(spill, segment), bytes);
+
+    await using kafka = new Kafka({ brokers });
+    const damage: SpillError[] = [];
+    void kafka.events$.forEach((event) => {
+      if (event.type === 'error' && event.error instanceof SpillError) damage.push(event.error);
+    });
+    const out = publisher(kafka, { topic, spill, order: 'key' });
+    const rest = await outcomes(out, 98);
+    expect(rest.map(({ where, replayed }) => [where, replayed])).toEqual(Array(98).fill(['kafka', true]));
+    await out.close();
+    expect(damage.map(({ code, reason, records, path }) => ({ code, reason, records, path }))).toEqual([
+      { code: 'SPILL', reason: 'damaged', records: 2, path: spill },
+    ]);
+    expect(out.stats()).toMatchObject({ replayed: 98, dropped: { damaged: 2 }, onDisk: { records: 0 } });
+    const found = (await contents(brokers, topic)).map(({ value }) => String(value));
+    expect(found).toEqual(values.filter((_, i) => i !== 41 && i !== 70));
+    // Somebody may want to look at it.
+    expect(readdirSync(spill)).toContain(`${segment}.damaged`);
+  });
+
+  it.skipIf(unmountable).each([
+    ['full', /^disk: .* took nothing \(ENOSPC.*is lost/],
+    ['read-only', /^disk: .* took nothing \(EROFS.*is lost/],
+  ])('a disk that is %s is a named event, and the rest goes on', async (mishap, event) => {
+    const topic = await created('bad-disk', 1);
+    await using silent = await silentPort();
+    await using mounted = await temporaryFolder();
+    const mount = ['-rm', 'sh', '-c', 'mount -t tmpfs -o size=4m none "$3" && exec "$0" "$@"', process.execPath];
+    const program = [compiledSpillProgram('badDisk'), mishap, mounted.path, silent.address, brokers.join(), topic];
+    const { stdout } = await promisify(execFile)('unshare', [...mount, ...program]);
+    expect(JSON.parse(stdout)).toEqual({
+      'before': ['disk'],
+      'amid': ['dropped disk'],
+      'dropped': 20,
+      'after': ['disk'],
+      'while Kafka is there': ['kafka'],
+      'told': [expect.stringMatching(event) as string],
+    });
+    const found = (await contents(brokers, topic)).map(({ value }) => String(value).trim());
+    const sent = ['before', 'after', 'there'].flatMap((name) => Array.from({ length: 20 }, (_, i) => `${name}${i}`));
+    // What Kafka was slow to acknowledge may come twice.
+    expect([...new Set(found)].toSorted()).toEqual(sent.toSorted());
   });
 
   it('serves its statistics as a stream that ends with it', async () => {

@@ -1,8 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { asyncScheduler } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import type { SpillError } from '../../src/index.js';
+import { DiskQueue } from '../../src/sinks/diskQueue.js';
+import type { Spilling } from '../../src/sinks/diskQueue.js';
+import { frameBytes } from '../../src/sinks/frame.js';
+import type { Outgoing } from '../../src/sinks/outgoing.js';
+import { HEADER_BYTES } from '../../src/sinks/segment.js';
+import type { SpillDirectory } from '../../src/sinks/spillDirectory.js';
+import { unmountable } from '../powerLoss/mounted.js';
 import { temporaryFolder } from '../support/temporaryFolder.js';
 import { compiledSpillProgram } from './compiledProgram.js';
 import { left, numbered, openSpill, readAll, written } from './spilling.js';
@@ -11,6 +19,29 @@ import { left, numbered, openSpill, readAll, written } from './spilling.js';
 const MUTATIONS = Number(process.env['KAFKA_RX_MUTATIONS'] ?? 300);
 
 const segments = (path: string): string[] => readdirSync(path).filter((name) => name.endsWith('.segment'));
+
+/** What becomes of a message of a publisher that is to go to this directory. */
+function queued(spill: SpillDirectory, spillPath: string, record: Outgoing): Promise<string> {
+  return new Promise((resolve) => {
+    const queue = new DiskQueue<Spilling>(
+      spill,
+      { maxBackoffMs: 1, spillPath, scheduler: asyncScheduler },
+      {
+        onDisk: () => {
+          resolve('on disk');
+        },
+        onLost: (_, { reason }) => {
+          resolve(reason);
+        },
+        onReturned: () => undefined,
+        onNotReturned: () => undefined,
+        onWritten: () => undefined,
+      },
+    );
+    queue.add({ record, bytes: frameBytes(record), stored: undefined });
+    queue.write();
+  });
+}
 
 describe('a spill directory', () => {
   it('gives back what was written, byte by byte and in order, also to the next owner, and removes what is done', async () => {
@@ -91,6 +122,39 @@ describe('a spill directory', () => {
     for (const stored of read.slice(0, read.length / 2)) spill.done(stored);
     expect(spill.room).toBeGreaterThan(20 * 1_024);
     await spill.close();
+  });
+
+  it.each([
+    ['fits', 0, 'on disk'],
+    ['is one byte too long', 1, 'quota'],
+  ])('takes what %s, to the byte, and never holds more than its quota', async (_, more, expected) => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'spill');
+    const [record] = numbered(0, 1) as [Outgoing];
+    const quotaBytes = HEADER_BYTES + frameBytes(record);
+    const spill = await openSpill(path, { quotaBytes });
+    expect(await queued(spill, path, { ...record, value: Buffer.alloc((record.value as Buffer).length + more) })).toBe(expected);
+    const used = segments(path).reduce((sum, name) => sum + statSync(join(path, name)).size, 0);
+    expect(used).toBe(more === 0 ? quotaBytes : 0);
+    await spill.close();
+  });
+
+  it('fills a file to its size, to the byte, and then begins the next', async () => {
+    await using folder = await temporaryFolder();
+    const [a, b] = numbered(0, 2) as [Outgoing, Outgoing];
+    const both = HEADER_BYTES + frameBytes(a) + frameBytes(b);
+    const files = [both - 1, both, both + 1].map(async (segmentBytes) => {
+      const path = join(folder.path, String(segmentBytes));
+      // An eighth of the quota is the size of a file.
+      const spill = await openSpill(path, { quotaBytes: 8 * segmentBytes });
+      await written(spill, [a]);
+      await written(spill, [b]);
+      expect((await readAll(spill)).map(left)).toEqual([0, 1]);
+      const count = segments(path).length;
+      await spill.close();
+      return count;
+    });
+    expect(await Promise.all(files)).toEqual([2, 1, 1]);
   });
 
   it('gives up whole files that are too old, and nothing else', async () => {
@@ -197,17 +261,6 @@ describe('fault 41: a spill directory that is not as it was left', () => {
     await opened.close();
   });
 });
-
-/** Why no file system can be mounted here. */
-const unmountable = ((): boolean => {
-  try {
-    execFileSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' });
-    return false;
-  } catch {
-    process.stderr.write('\nNot tested: full and read-only disks below a publisher (unshare -rm).\n');
-    return true;
-  }
-})();
 
 describe.skipIf(unmountable)('fault 35 and 39: a disk that', () => {
   const mounted = (folder: string, size: string, script: string): Record<string, unknown> =>
