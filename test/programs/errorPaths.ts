@@ -1,9 +1,14 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
-import { inspect } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { inspect, promisify } from 'node:util';
 import type { Observable } from 'rxjs';
-import { NEVER, concatMap, defer, from, map, mergeMap, of, take } from 'rxjs';
-import type { KafkaOptions, KafkaRecord, Logger, ToTopicOptions } from '../../src/index.js';
+import { NEVER, catchError, concatMap, defer, filter, from, map, mergeMap, of, race, take } from 'rxjs';
+import { openTelemetry } from '../../marbles/support/openTelemetry.js';
+import type { KafkaOptions, KafkaRecord, KafkaSource, Logger, Meter, PromClient, SeekTarget, ToTopicOptions } from '../../src/index.js';
 import {
   Kafka,
   batch,
@@ -11,20 +16,27 @@ import {
   deadLetter,
   decode,
   drain,
+  fromPartitions,
   fromTopic,
+  fromTopicByPartition,
   groupOffsets,
+  health,
   json,
   memoryOffsets,
+  meter,
   openOffsets,
   processRecord,
   produceAll,
+  prometheus,
   publisher,
   readTopic,
   release,
   retryRecord,
+  serveStats,
   text,
   toTopic,
   toTransaction,
+  tracing,
 } from '../../src/index.js';
 
 /** What must never be seen. */
@@ -46,6 +58,8 @@ export interface ErrorPathsOptions {
   readonly folder: string;
   /** Holds a record whose key, value and header are the payload. */
   readonly topic: string;
+  /** Whose state is in the offset store that is left in the folder. */
+  readonly stateGroup: string;
   /** Takes records of a thousand bytes. */
   readonly narrow: string;
   /** Where to write. */
@@ -57,7 +71,7 @@ export interface ErrorPathsOptions {
 
 /** Goes down every path that ends with an error, prints all that anybody could see of it, and last the code of each error. */
 const options = JSON.parse(process.argv[2] ?? '') as ErrorPathsOptions;
-const { brokers, guarded, silent, nobody, folder, topic, narrow, empty, canaries, planted } = options;
+const { brokers, guarded, silent, nobody, folder, topic, stateGroup, narrow, empty, canaries, planted } = options;
 const { password, keyPassword, key, payload } = canaries;
 
 function show(what: string, seen: unknown): void {
@@ -99,7 +113,7 @@ const sasl = { mechanism: 'PLAIN', username: 'somebody', password } as const;
 const group = `canary-${process.pid}`;
 let groups = 0;
 
-function source(kafka: Kafka, name: string, more: object = {}): Observable<KafkaRecord> {
+function source(kafka: Kafka, name: string, more: object = {}): KafkaSource {
   return fromTopic(kafka, name, { group: `${group}-${(groups += 1)}`, offsets: memoryOffsets(), ...more });
 }
 
@@ -131,7 +145,7 @@ async function corruptStore(): Promise<unknown> {
   const store = join(folder, 'offsets');
   const offsets = openOffsets(store);
   await drain(
-    fromTopic(kafka, topic, { group: `${group}-state`, offsets }).pipe(
+    fromTopic(kafka, topic, { group: stateGroup, offsets }).pipe(
       commit({
         apply: (records, txn) => {
           for (const { value } of records) txn.table<string>('t').put(payload, `${String(value)}${payload}`);
@@ -185,6 +199,112 @@ async function publishing(): Promise<unknown> {
   return publisher(open(), { topic: empty, spill: files(spill)[0] ?? '' });
 }
 
+/** A position as it may be at hand: that of a record, with all that it holds. */
+const sought = { topic, key: payload, value: payload, headers: [['h', payload]] };
+
+/** Goes elsewhere when the record with the payload was read. */
+async function seeking(to: unknown): Promise<unknown> {
+  const record$ = source(open(), topic, { maxInFlight: 10 });
+  const failed$ = record$.pipe(
+    concatMap(() => record$.seek(to as SeekTarget)),
+    concatMap(() => NEVER),
+  );
+  return drain(failed$);
+}
+
+/** Everything that tells others how a source stands, while it works on the record with the payload and fails. */
+async function observed(): Promise<void> {
+  const kafka = open();
+  const collected: (() => void)[] = [];
+  class Metric {
+    readonly options: unknown;
+    constructor(metric: { collect: () => void }) {
+      this.options = metric;
+      collected.push(() => {
+        metric.collect();
+      });
+    }
+    reset(): void {
+      show('reset', this.options);
+    }
+    set(labels: object, value: number): void {
+      show('gauge', [this.options, labels, value]);
+    }
+    inc(labels: object, value: number): void {
+      show('counter', [this.options, labels, value]);
+    }
+  }
+  const otel: Meter = {
+    createObservableGauge: (name, about) => ({ name, about }),
+    createObservableCounter: (name, about) => ({ name, about }),
+    addBatchObservableCallback: (callback) => {
+      collected.push(() => {
+        callback({
+          observe: (...all) => {
+            show('observed', all);
+          },
+        });
+      });
+    },
+    removeBatchObservableCallback: () => undefined,
+  };
+  prometheus(kafka, { Gauge: Metric, Counter: Metric } satisfies PromClient);
+  meter(kafka, otel);
+  const { api, spans } = openTelemetry();
+  const traces = tracing(api, { group });
+  const { status$ } = health(kafka);
+  void status$.forEach((status) => {
+    show('health', status);
+  });
+  void kafka.stats$.forEach((stats) => {
+    show('stats', stats);
+  });
+  void kafka.producerStats$.forEach((stats) => {
+    show('stats', stats);
+  });
+  const path = join(folder, 'stats');
+  await serveStats(kafka, path);
+  const socket = connect(path);
+  socket.on('data', (bytes) => {
+    show('served', String(bytes));
+  });
+  await once(socket, 'connect');
+  const stop = new AbortController();
+  const finished = drain(
+    source(kafka, topic, { signal: stop.signal, statsEveryMs: 100 }).pipe(
+      // It fails, as work does that quotes what it cannot work on, and goes on.
+      processRecord((record) =>
+        traces
+          .process(({ value }: KafkaRecord): string => {
+            throw new TypeError(`cannot work on ${String(value)}`);
+          })(record)
+          .pipe(catchError(() => [{ ...record, value: payload }])),
+      ),
+      toTopic(
+        kafka,
+        empty,
+        traces.outgoing(empty, ({ headers }: KafkaRecord<string>) => ({ key: payload, value: payload, headers })),
+      ),
+      commit(),
+    ),
+  );
+  await race(
+    kafka.stats$.pipe(
+      filter(({ totals }) => totals.finished > 0),
+      take(1),
+    ),
+    from(finished),
+  ).forEach(() => undefined);
+  const top = [fileURLToPath(new URL('../../src/cli/main.js', import.meta.url)), 'top', path, '--count', '2'];
+  for (const more of [[], ['--json']]) show('top', await promisify(execFile)(process.execPath, [...top, ...more]));
+  for (const collect of collected) collect();
+  show('spans', spans);
+  if (spans.length < 2) throw new Error('nothing was traced');
+  stop.abort();
+  await finished;
+  socket.destroy();
+}
+
 /** What must fail: each path, how, and with which code. */
 const paths: readonly (readonly [code: string, path: () => unknown])[] = [
   // Options.
@@ -195,6 +315,10 @@ const paths: readonly (readonly [code: string, path: () => unknown])[] = [
   ['OPTION', () => open({ sasl: { ...sasl, pasword: password } as never })],
   ['OPTION', () => open({ sasl: password as never })],
   ['OPTION', () => open({ ssl: { key, keyPassword: [keyPassword] as never } })],
+  ['OPTION', () => fromPartitions(open(), topic, { name: group, offsets: memoryOffsets(), worker: { slot: payload as never, of: 3 } })],
+  ['OPTION', () => fromPartitions(open(), topic, { name: group, offsets: memoryOffsets(), worker: payload as never })],
+  ['OPTION', () => fromPartitions(open(), { [topic]: [payload as never] }, { name: group, offsets: memoryOffsets() })],
+  ['OPTION', () => drain(fromPartitions(open(), { [topic]: [0, 99] }, { name: group, offsets: memoryOffsets() }))],
   ['OPTION', () => drain(source(open({ properties: { 'sasl.password': password, 'sasl.pasword': password } }), topic))],
   // Brokers that let nobody in, and those that are not there.
   ['BROKER_UNAVAILABLE', () => drain(source(chatty({ brokers: guarded, connectTimeoutMs, sasl }), topic))],
@@ -322,8 +446,25 @@ const paths: readonly (readonly [code: string, path: () => unknown])[] = [
         ),
       ),
   ],
+  [
+    'ALREADY_SUBSCRIBED',
+    () =>
+      drain(
+        fromTopicByPartition(open(), topic, { group: `${group}-twice`, offsets: memoryOffsets() }).pipe(
+          mergeMap((partition$) => partition$.pipe(mergeMap(() => partition$))),
+          commit(),
+        ),
+      ),
+  ],
+  ['NOT_ASSIGNED', () => seeking({ ...sought, partition: 99, offset: 0 })],
+  ['OFFSET_OUT_OF_RANGE', () => seeking({ ...sought, partition: 0, offset: 4_711 })],
+  ['OPTION', () => seeking({ topic, partition: 0, offset: payload })],
+  ['OPTION', () => seeking({ ...sought, to: payload })],
+  ['OPTION', () => seeking(payload)],
   ['UNKNOWN_TOPIC', () => drain(source(chatty(), `${empty}-is-not-there`))],
   ['OFFSET_OUT_OF_RANGE', () => drain(readTopic(open(), topic, { from: 4_711, until: 4_712 }))],
+  // What others are told.
+  ['nothing', observed],
   // What lies on the disk.
   ['STORE_CORRUPT', corruptStore],
   ['STORE_UNAVAILABLE', publishing],
