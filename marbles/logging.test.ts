@@ -17,6 +17,7 @@ const LINES: readonly (readonly [KafkaEvent, string, object])[] = [
   [{ type: 'log', level: 'debug', client: 'c', message: 'm' }, 'debug', { client: 'c' }],
   [{ type: 'log', level: 'warn', client: 'c', message: 'm' }, 'warn', { client: 'c' }],
   [{ type: 'assigned', group, partitions: [{ ...at, offset: 42 }] }, 'info', { group, partitions: ['orders/3 from 42'] }],
+  [{ type: 'seek', group, partitions: [{ ...at, offset: 7 }] }, 'info', { group, partitions: ['orders/3 from 7'] }],
   [{ type: 'revoked', group, partitions: [at], unfinished: 0 }, 'info', { group, partitions: ['orders/3'], unfinished: 0 }],
   [{ type: 'lost', group, partitions: [at], unfinished: 7 }, 'warn', { group, partitions: ['orders/3'], unfinished: 7 }],
   [{ type: 'late', group, partitions: [at], completions: 2 }, 'warn', { group, partitions: ['orders/3'], completions: 2 }],
