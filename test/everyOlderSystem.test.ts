@@ -1,9 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Observable } from 'rxjs';
-import { BehaviorSubject, NEVER, concat, firstValueFrom, from, lastValueFrom, mergeMap, of, take, tap, toArray } from 'rxjs';
+import { BehaviorSubject, NEVER, concat, filter, firstValueFrom, from, lastValueFrom, mergeMap, of, take, tap, toArray } from 'rxjs';
 import { describe, expect, inject, it } from 'vitest';
 import { deleteRecords } from '../broker/index.js';
-import type { Checkpoint, KafkaEvent, KafkaRecord, OffsetStore } from '../src/index.js';
+import type { Checkpoint, KafkaEvent, KafkaRecord, MeasuredSource, OffsetStore, SourceStats } from '../src/index.js';
 import {
   BrokerUnavailableError,
   DrainTimeoutError,
@@ -14,6 +15,7 @@ import {
   batch,
   commit,
   drain,
+  fromPartitions,
   fromTopic,
   gate,
   groupOffsets,
@@ -53,6 +55,18 @@ async function remembered(offsets: OffsetStore, group: string): Promise<readonly
   return firstValueFrom(from(offsets.list(group)), { defaultValue: [] });
 }
 
+/** The first sample that is so. */
+async function when(source$: MeasuredSource<unknown>, met: (stats: SourceStats) => boolean): Promise<SourceStats> {
+  const sample = await firstValueFrom(source$.stats$.pipe(filter(met)), { defaultValue: undefined });
+  if (sample === undefined) throw new Error('the statistics have ended before');
+  return sample;
+}
+
+/** The numbers from one to before another. */
+function upTo(end: number, start = 0): number[] {
+  return Array.from({ length: end - start }, (_, n) => start + n);
+}
+
 /** A test that waits for ever has failed. */
 async function until(met: () => boolean): Promise<void> {
   while (!met()) await delay(5);
@@ -66,19 +80,26 @@ describe.runIf(inject('brokerKind') !== 'embedded').concurrent('every older syst
     await using folder = await temporaryFolder();
     await using offsets = openOffsets(folder.path);
     const totals = offsets.state<number>('totals');
-    const counted$ = fromTopic(s.kafka, topic, { group, offsets }).pipe(
-      commit({
-        apply: (records, txn) => {
-          const table = txn.table<number>('totals');
-          table.put('all', (table.get('all') ?? 0) + records.length);
-          if (records.some(({ offset }) => offset === 25)) throw new RangeError('in the middle');
-        },
-      }),
-    );
-    await expect(drain(counted$)).rejects.toThrow('in the middle');
-    const [checkpoint] = await remembered(offsets, group);
-    expect(totals.get('all') ?? 0).toBe(checkpoint?.frontier ?? 0);
-    expect(checkpoint?.frontier ?? 0).toBeLessThanOrEqual(25);
+    const frontier = async (): Promise<number> => (await remembered(offsets, group))[0]?.frontier ?? 0;
+    /** Counts the records, up to where it breaks off. */
+    const counted = (broken: number): Observable<KafkaRecord> =>
+      fromTopic(s.kafka, topic, { group, offsets }).pipe(
+        commit({
+          apply: (records, txn) => {
+            const table = txn.table<number>('totals');
+            table.put('all', (table.get('all') ?? 0) + records.length);
+            if (records.some(({ offset }) => offset === broken)) throw new RangeError('in the middle');
+          },
+          emit: 'durable',
+        }),
+      );
+    await expect(drain(counted(25))).rejects.toThrow('in the middle');
+    const before = await frontier();
+    expect(totals.get('all') ?? 0).toBe(before);
+    expect(before).toBeLessThanOrEqual(25);
+    const rest = await all(counted(NaN).pipe(take(RECORDS - before)));
+    expect(rest.map(numberOf)).toEqual(upTo(RECORDS, before));
+    expect([totals.get('all'), await frontier()]).toEqual([RECORDS, RECORDS]);
   });
 
   it('pause and resume', async () => {
@@ -86,7 +107,9 @@ describe.runIf(inject('brokerKind') !== 'embedded').concurrent('every older syst
     await using s = cluster();
     const open$ = new BehaviorSubject(false);
     const seen: number[] = [];
-    const read$ = fromTopic(s.kafka, topic, { group: unique('pause'), offsets: memoryOffsets(), maxInFlight: 10 }).pipe(
+    const options = { group: unique('pause'), offsets: memoryOffsets(), maxInFlight: 10, statsEveryMs: 20 };
+    const source$ = fromTopic(s.kafka, topic, options);
+    const read$ = source$.pipe(
       gate(open$),
       tap((record) => {
         seen.push(numberOf(record));
@@ -96,15 +119,16 @@ describe.runIf(inject('brokerKind') !== 'embedded').concurrent('every older syst
       take(RECORDS),
     );
     const reading = drain(read$);
-    await until(() => s.events.some(({ type }) => type === 'assigned'));
+    // As many as may be in flight stand before the gate.
+    await when(source$, ({ totals }) => totals.emitted === 10);
     expect(seen).toEqual([]);
     open$.next(true);
-    await until(() => seen.length === 5);
-    open$.next(true);
-    await until(() => !open$.value || seen.length === RECORDS);
+    // Five have gone through, and five more have come in their place.
+    await when(source$, ({ totals }) => totals.emitted === 15);
+    expect(seen).toEqual(upTo(5));
     open$.next(true);
     await reading;
-    expect(seen).toEqual(Array.from({ length: RECORDS }, (_, n) => n));
+    expect(seen).toEqual(upTo(RECORDS));
   });
 
   it('prefetch limit', async () => {
@@ -165,7 +189,7 @@ describe.runIf(inject('brokerKind') !== 'embedded').concurrent('every older syst
         }),
       ),
     );
-    expect([...first, ...rest].map(numberOf)).toEqual(Array.from({ length: RECORDS }, (_, n) => n));
+    expect([...first, ...rest].map(numberOf)).toEqual(upTo(RECORDS));
   });
 
   it('batches', async () => {
@@ -282,6 +306,123 @@ describe.runIf(inject('brokerKind') !== 'embedded').concurrent('every older syst
     expect((await next)?.offset).toBe(RECORDS);
   });
 
+  it('seek', async () => {
+    const topic = await numbers();
+    await using s = cluster();
+    const orders$ = fromTopic(s.kafka, topic, { group: unique('seek'), offsets: memoryOffsets() });
+    const seen: number[] = [];
+    const reading = drain(
+      orders$.pipe(
+        tap((record) => seen.push(numberOf(record))),
+        commit(),
+      ),
+    );
+    await until(() => seen.length === RECORDS);
+    expect(await orders$.seek({ to: 30 })).toEqual([{ topic, partition: 0, offset: 30 }]);
+    await until(() => seen.length >= RECORDS + 10);
+    expect(await orders$.seek({ to: { last: 1 } })).toEqual([{ topic, partition: 0, offset: RECORDS - 1 }]);
+    await until(() => seen.length >= RECORDS + 11);
+    await s.kafka.close();
+    await reading;
+    expect(seen).toEqual([...upTo(RECORDS), ...upTo(RECORDS, 30), RECORDS - 1]);
+  });
+
+  it('chosen partitions', async () => {
+    const { topic } = await numberedTopic(brokers, { records: RECORDS, partitions: 4 });
+    await using s = cluster();
+    const chosen$ = fromPartitions(s.kafka, { [topic]: [1] }, { name: unique('chosen'), offsets: memoryOffsets(), statsEveryMs: 20 });
+    const seen: number[] = [];
+    const reading = drain(
+      chosen$.pipe(
+        tap((record) => seen.push(numberOf(record))),
+        commit(),
+      ),
+    );
+    const { partitions } = await when(chosen$, ({ totals }) => totals.finished === RECORDS / 4 && totals.waitingKafka === 0);
+    await s.kafka.close();
+    await reading;
+    expect(partitions.map(({ partition, position }) => [partition, position])).toEqual([[1, RECORDS / 4]]);
+    expect(seen).toEqual(upTo(RECORDS).filter((number) => number % 4 === 1));
+  });
+
+  it('worker slots', async () => {
+    const { topic } = await numberedTopic(brokers, { records: RECORDS, partitions: 4 });
+    const [name, offsets] = [unique('workers'), memoryOffsets()];
+    await using s = cluster();
+    const shares: KafkaRecord[][] = [[], []];
+    const working = shares.map((share, slot) =>
+      drain(
+        fromPartitions(s.kafka, topic, { name, offsets, worker: { slot, of: 2 } }).pipe(
+          tap((record) => share.push(record)),
+          commit(),
+        ),
+      ),
+    );
+    await until(() => shares.flat().length >= RECORDS);
+    await s.kafka.close();
+    await Promise.all(working);
+    expect(shares.map((share) => [...new Set(share.map(({ partition }) => partition % 2))])).toEqual([[0], [1]]);
+    expect(
+      shares
+        .flat()
+        .map(numberOf)
+        .toSorted((a, b) => a - b),
+    ).toEqual(upTo(RECORDS));
+  });
+
+  it('the four statistics', async () => {
+    const [topic, group] = [await numbers(), unique('statistics')];
+    await using s = cluster();
+    const options = { group, offsets: groupOffsets(s.kafka), maxInFlight: 12, statsEveryMs: 50, drainTimeoutMs: 0 };
+    const orders$ = fromTopic(s.kafka, topic, options);
+    // Ten are finished, and twelve more come that are not.
+    const held = orders$
+      .pipe(
+        mergeMap((record) => (record.offset < 10 ? of(record) : NEVER)),
+        commit(),
+      )
+      .subscribe();
+    const { totals } = await when(orders$, (stats) => {
+      return stats.totals.emitted === 22 && stats.totals.committedLag === RECORDS - 10 && stats.totals.kafkaLogSize > 0;
+    });
+    const [latest] = await s.kafka.admin.offsets(topic, 'latest');
+    const [earliest] = await s.kafka.admin.offsets(topic, 'earliest');
+    const [behind] = await s.kafka.admin.groupLag(group, { topics: [topic] });
+    held.unsubscribe();
+    expect(totals).toMatchObject({
+      waitingKafka: (latest?.offset ?? NaN) - 22,
+      waitingLocal: 12,
+      kafkaLogSize: (latest?.offset ?? NaN) - (earliest?.offset ?? NaN),
+      committedLag: behind?.lag,
+    });
+    expect([latest?.offset, earliest?.offset, behind?.lag]).toEqual([RECORDS, 0, RECORDS - 10]);
+  });
+
+  it('repeats and misses', async () => {
+    const topic = await numbers();
+    await using s = cluster();
+    const options = { offsets: memoryOffsets(), maxInFlight: 10, statsEveryMs: 20, drainTimeoutMs: 0 };
+    const [repeating, missing] = [unique('repeats'), unique('misses')];
+    // All but the first of the first ten.
+    const some$ = fromTopic(s.kafka, topic, { ...options, group: repeating }).pipe(
+      mergeMap((record) => (record.offset > 0 && record.offset < 10 ? of(record) : NEVER)),
+      commit({ emit: 'durable' }),
+      take(9),
+    );
+    expect((await all(some$)).map(numberOf)).toEqual(upTo(10, 1));
+    const rest$ = fromTopic(s.kafka, topic, { ...options, group: repeating });
+    const rest = drain(rest$.pipe(commit(), take(RECORDS - 9)));
+    expect((await when(rest$, ({ totals }) => totals.emitted === RECORDS - 9)).totals).toMatchObject({ repeats: 1, misses: 0 });
+    await rest;
+
+    await drain(fromTopic(s.kafka, topic, { ...options, group: missing }).pipe(commit(), take(10)));
+    await deleteRecords(brokers[0] as string, topic, [{ partition: 0, before: 30 }]);
+    const left$ = fromTopic(s.kafka, topic, { ...options, group: missing, onOutOfRange: 'earliest' });
+    const left = drain(left$.pipe(commit(), take(10)));
+    expect((await when(left$, ({ totals }) => totals.emitted === 10)).totals).toMatchObject({ repeats: 0, misses: 20 });
+    await left;
+  });
+
   it('group offsets', async () => {
     const [topic, group] = [await numbers(), unique('group')];
     await using s = cluster();
@@ -362,13 +503,21 @@ describe.runIf(inject('brokerKind') !== 'embedded').concurrent('every older syst
   });
 
   it('flush with time-out', async () => {
-    const topic = await numbers();
+    const topic = await numbers(0);
     await using s = cluster();
+    const written = async (): Promise<string[]> =>
+      (await all(readTopic(s.kafka, topic, { until: 'latest' }))).map(({ value }) => String(value));
     const flush = new AbortController();
-    const writing$ = concat(of('a', 'b'), NEVER).pipe(toTopic(s.kafka, topic, (value) => ({ value })));
+    const passed: string[] = [];
+    const writing$ = concat(of('a', 'b'), NEVER).pipe(
+      toTopic(s.kafka, topic, (value) => ({ value })),
+      tap((value) => passed.push(value)),
+    );
     const writing = drain(writing$, { signal: flush.signal, timeoutMs: 100 });
+    await until(() => passed.length === 2);
     flush.abort();
     await expect(writing).rejects.toThrow(DrainTimeoutError);
+    expect(await written()).toEqual(['a', 'b']);
     // What Kafka does not take in time is on disk then.
     await using port = await silentPort();
     await using away = new Kafka({ brokers: [port.address], connectTimeoutMs: 300 });
@@ -377,5 +526,16 @@ describe.runIf(inject('brokerKind') !== 'embedded').concurrent('every older syst
     metrics.send('cpu', '1');
     await metrics.close();
     expect(metrics.stats()).toMatchObject({ queued: { messages: 0 }, onDisk: { records: 1 } });
+    await using later = publisher(s.kafka, { topic, spill: `${folder.path}/spill` });
+    await until(() => later.stats().replayed === 1);
+    expect(await written()).toEqual(['a', 'b', '1']);
+  });
+
+  it('has each row of the README, and no other', ({ task }) => {
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+    const [table = ''] = readme.split('## Coming from another client\n')[1]?.split('\n## ') ?? [];
+    const [, , ...rows] = [...table.matchAll(/^\| (.+?) +\|/gm)].map(([, there]) => there);
+    const tests = task.suite?.tasks.map(({ name }) => name.replace(/: .*/, '')).filter((name) => name !== task.name);
+    expect(rows.toSorted()).toEqual([...new Set(tests)].toSorted());
   });
 });

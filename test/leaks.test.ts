@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { of } from 'rxjs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Kafka, drain, toTopic } from '../src/index.js';
@@ -5,6 +6,7 @@ import type { EmbeddedKafka } from '../src/testing/index.js';
 import { embeddedKafka } from '../src/testing/index.js';
 import type { CyclesOptions, Held, Sample } from './support/leaks.js';
 import { cycling, growth } from './support/leaks.js';
+import { temporaryFolder } from './support/temporaryFolder.js';
 
 /** More, for a long run: the less a cycle leaks, the more of them it takes to see it. */
 const CYCLES = Number(process.env['KAFKA_RX_CYCLES'] ?? 200);
@@ -20,6 +22,8 @@ const MAY_GROW: Readonly<Record<Held, (cycles: number) => number>> = {
   threads: () => 0,
   heapBytes: (cycles) => 64 * cycles + 2_000_000,
   rssBytes: (cycles) => 4_096 * cycles + 8_000_000,
+  sessions: () => 0,
+  subscribers: () => 0,
 };
 
 function leaksIn(samples: readonly Sample[]): string[] {
@@ -30,19 +34,25 @@ function leaksIn(samples: readonly Sample[]): string[] {
 }
 
 let cluster: EmbeddedKafka;
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 
 beforeAll(async () => {
+  folder = await temporaryFolder();
   cluster = await embeddedKafka({ topics: [TOPIC] });
   await using kafka = new Kafka({ brokers: cluster.brokers });
   await drain(of('a', 'b', 'c').pipe(toTopic(kafka, TOPIC, (value) => ({ value }))));
 });
 
-afterAll(() => cluster.close());
+afterAll(async () => {
+  await cluster.close();
+  await folder[Symbol.asyncDispose]();
+});
 
 function options(planted: CyclesOptions['planted'], cycles = CYCLES): CyclesOptions {
   return {
     brokers: cluster.brokers,
     topic: TOPIC,
+    folder: join(folder.path, planted),
     cycles,
     samples: cycles < 1_000 ? 10 : 40,
     planted,
@@ -51,7 +61,7 @@ function options(planted: CyclesOptions['planted'], cycles = CYCLES): CyclesOpti
 }
 
 it(
-  'subscribing and unsubscribing again and again leaks no descriptor, no thread, and no memory',
+  'subscribing and unsubscribing again and again leaks no descriptor, no thread, no memory, and no object that counts',
   { timeout: PATIENCE_MS },
   async ({ annotate }) => {
     const samples = await cycling(options('none'));
@@ -66,6 +76,7 @@ it(
 
 it.each([
   ['a client for each cycle', /descriptors.*threads/],
+  ['a subscriber now and then', /subscribers/],
   ['memory for each cycle', /heapBytes/],
 ] as const)('%s that is not given back would be found', { timeout: PATIENCE_MS }, async (planted, expected) => {
   expect(leaksIn(await cycling(options(planted, Math.min(CYCLES, 100)))).join()).toMatch(expected);

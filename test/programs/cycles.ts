@@ -1,16 +1,31 @@
 import { readdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import v8 from 'node:v8';
 import type { Observable } from 'rxjs';
-import { NEVER, concat, of, take } from 'rxjs';
-import { Kafka, commit, fromTopic, groupOffsets, memoryOffsets, readTopic, toTopic, toTransaction } from '../../src/index.js';
+import { NEVER, Subject, Subscriber, concat, defer, finalize, ignoreElements, merge, mergeMap, of, take } from 'rxjs';
+import {
+  Kafka,
+  commit,
+  fromPartitions,
+  fromTopic,
+  fromTopicByPartition,
+  groupOffsets,
+  health,
+  memoryOffsets,
+  publisher,
+  readTopic,
+  toTopic,
+  toTransaction,
+} from '../../src/index.js';
+import { Session } from '../../src/sources/session.js';
 import type { CyclesOptions, Sample } from '../support/leaks.js';
 
 /**
  * Subscribes and unsubscribes, again and again, at one `Kafka`; prints what the process holds now and then, as a line of JSON each. To be run
  * with `--expose-gc`.
  */
-const { brokers, topic, cycles, samples, planted, patienceMs } = JSON.parse(process.argv[2] as string) as CyclesOptions;
+const { brokers, topic, folder, cycles, samples, planted, patienceMs } = JSON.parse(process.argv[2] as string) as CyclesOptions;
 const gc = (globalThis as { gc?: () => void }).gc as () => void;
 /** How many subscriptions are left at a time. */
 const WAVE = 10;
@@ -18,6 +33,7 @@ const WAVE = 10;
 const kafka = new Kafka({ brokers });
 const offsets = memoryOffsets();
 const leaked: unknown[] = [];
+const never$ = new Subject<never>();
 
 /** What is subscribed to, in turn. Each is left as it says, or at once, or a moment later. */
 const STREAMS: readonly ((n: number) => Observable<unknown>)[] = [
@@ -29,9 +45,29 @@ const STREAMS: readonly ((n: number) => Observable<unknown>)[] = [
       toTransaction(kafka, topic, ({ value }) => ({ value }), { transactionalId: `cycles-${n % 7}` }),
     ),
   () => readTopic(kafka, topic, { until: 'latest' }),
+  (n) => fromPartitions(kafka, { [topic]: [0] }, { name: `cycles-${n % 7}`, offsets }).pipe(commit()),
+  (n) =>
+    fromTopicByPartition(kafka, topic, { group: `cycles-${n % 7}`, offsets }).pipe(mergeMap((partition$) => partition$.pipe(commit()))),
+  (n) =>
+    defer(() => {
+      const messages = publisher(kafka, { topic, spill: `${folder}/${n}` });
+      messages.send('k', 'v');
+      return messages.outcomes$.pipe(finalize(() => void messages.close()));
+    }),
+  (n) => {
+    const records$ = fromTopic(kafka, topic, { group: `cycles-${n % 7}`, offsets, statsEveryMs: 5 });
+    return merge(merge(records$.stats$, kafka.stats$).pipe(ignoreElements()), records$.pipe(commit()));
+  },
+  // What follows its health ends with a `Kafka`, and not before.
+  (n) =>
+    defer(() => {
+      const followed = new Kafka({ brokers });
+      const records$ = fromTopic(followed, topic, { group: `cycles-${n % 7}`, offsets, statsEveryMs: 5 });
+      return merge(health(followed).status$.pipe(ignoreElements()), records$.pipe(commit())).pipe(finalize(() => void followed.close()));
+    }),
 ];
 /** How long a subscription lasts, unless it ends by itself. */
-const LASTS_MS = [0, 1, 5, 20, 50, 200];
+const LASTS_MS = [0, 1, 5, 20, 50, 200, 500];
 /** How many have got something. */
 let emitted = 0;
 
@@ -40,6 +76,7 @@ async function cycle(n: number): Promise<void> {
   const subscription = stream$.pipe(take(1)).subscribe({ next: () => (emitted += 1), error: () => undefined });
   await delay(LASTS_MS[Math.floor(n / STREAMS.length) % LASTS_MS.length]);
   if (planted !== 'a client for each cycle' || n % 10 > 0) subscription.unsubscribe();
+  if (planted === 'a subscriber now and then' && n % 10 === 0) leaked.push(never$.subscribe());
   if (planted === 'memory for each cycle') leaked.push(new Array(5_000).fill(n));
 }
 
@@ -68,6 +105,11 @@ async function settled(polls: number): Promise<void> {
   }
 }
 
+/** How many there are of a class, exactly; always 0 where Node.js cannot tell. */
+function living(constructor: abstract new (...args: never[]) => unknown): number {
+  return 'queryObjects' in v8 ? v8.queryObjects(constructor as unknown as Function, { format: 'count' }) : 0;
+}
+
 async function sample(done: number): Promise<Sample> {
   await settled(20);
   for (let n = 0; n < 3; n += 1) {
@@ -75,7 +117,16 @@ async function sample(done: number): Promise<Sample> {
     await delay(20);
   }
   const { heapUsed, external, rss } = process.memoryUsage();
-  return { cycles: done, emitted, descriptors: count('fd'), threads: count('task'), heapBytes: heapUsed + external, rssBytes: rss };
+  return {
+    cycles: done,
+    emitted,
+    descriptors: count('fd'),
+    threads: count('task'),
+    heapBytes: heapUsed + external,
+    rssBytes: rss,
+    sessions: living(Session),
+    subscribers: living(Subscriber),
+  };
 }
 
 // What is made once is there after these.

@@ -1,11 +1,16 @@
-import { Subject, delay, ignoreElements, merge, of, take, tap } from 'rxjs';
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
+import { Subject, concatMap, delay, ignoreElements, merge, mergeMap, of, take, tap } from 'rxjs';
 import {
   Kafka,
   batch,
   commit,
   drain,
+  fromPartitions,
   fromTopic,
+  fromTopicByPartition,
   groupOffsets,
+  health,
   memoryOffsets,
   openOffsets,
   produceAll,
@@ -13,6 +18,7 @@ import {
   readTopic,
   release,
   retryRecord,
+  serveStats,
   toTopic,
   toTransaction,
 } from '../../src/index.js';
@@ -22,6 +28,8 @@ const [way, brokers, from, to, folder] = process.argv.slice(2) as [Way, string, 
 const kafka = new Kafka({ brokers: brokers.split(',') });
 const group = `${from}-${process.pid}`;
 const records$ = fromTopic(kafka, from, { group, offsets: memoryOffsets() });
+const partitions$ = fromPartitions(kafka, from, { name: group, offsets: memoryOffsets() });
+const byPartition$ = fromTopicByPartition(kafka, from, { group, offsets: memoryOffsets() }).pipe(mergeMap((partition$) => partition$.pipe(commit())));
 const AN_HOUR_MS = 3_600_000;
 
 /** Closes while the stream still runs, once it has begun. */
@@ -44,6 +52,35 @@ const ways = {
   'a group that is left': () => drain(records$.pipe(commit(), take(1))),
   'a group that is left with records in flight': () =>
     drain(merge(records$.pipe(commit(), delay(AN_HOUR_MS), ignoreElements()), of(1).pipe(delay(1_000))).pipe(take(1))),
+  'chosen partitions that are closed': () => closedWhileRunning(partitions$.pipe(commit())),
+  'chosen partitions that are left': () => drain(partitions$.pipe(commit(), take(1))),
+  'a stream for each partition that is closed': () => closedWhileRunning(byPartition$),
+  'a stream for each partition that is left': () => drain(byPartition$.pipe(take(1))),
+  'a source that was moved': () =>
+    drain(
+      records$.pipe(
+        commit(),
+        concatMap((record) => records$.seek({ to: 'earliest' }).then(() => record)),
+        take(1),
+      ),
+    ),
+  'statistics that somebody listens to': async () => {
+    void records$.stats$.forEach(() => undefined);
+    void kafka.stats$.forEach(() => undefined);
+    await drain(records$.pipe(commit(), take(1)));
+  },
+  'statistics that somebody is connected to': async () => {
+    const { path } = await serveStats(kafka, `${folder}/socket`);
+    const reader = createConnection(path);
+    await once(reader, 'data');
+    // Whoever is connected is somebody else.
+    reader.unref();
+    await drain(records$.pipe(commit(), take(1)));
+  },
+  'health': async () => {
+    health(kafka);
+    await drain(records$.pipe(commit(), take(1)));
+  },
   'a reader that is closed': () => closedWhileRunning(readTopic(kafka, from)),
   'a reader that is left': () => drain(readTopic(kafka, from).pipe(take(1))),
   'a reader that has come to the end': () => drain(readTopic(kafka, from, { until: 'latest' })),

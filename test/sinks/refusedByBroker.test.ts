@@ -216,8 +216,8 @@ describe.runIf(java)('a broker that asks for rights', () => {
     const group = unique('slow');
     await using kafka = new Kafka({ brokers: broker.brokers, logger: silent });
     void kafka.events$.forEach((event) => {
-      // The process stands still while a transaction is under way.
-      if (event.type === 'log' && event.message.includes('Ready -> InTransaction')) standStill(2_500);
+      // The process stands still when the broker is being told of the transaction: before that, there is none which it could end.
+      if (event.type === 'log' && event.message.includes('Registering partitions with transaction')) standStill(2_500);
     });
 
     const error = await failure(

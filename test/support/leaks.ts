@@ -6,13 +6,15 @@ import { promisify } from 'node:util';
 export interface CyclesOptions {
   readonly brokers: readonly string[];
   readonly topic: string;
+  /** Where publishers may keep what they cannot deliver. */
+  readonly folder: string;
   readonly cycles: number;
   /** How often it looks what it holds. */
   readonly samples: number;
   /** How long to wait for what was left to be closed. */
   readonly patienceMs: number;
   /** A leak that has to be found. */
-  readonly planted: 'none' | 'a client for each cycle' | 'memory for each cycle';
+  readonly planted: 'none' | 'a client for each cycle' | 'a subscriber now and then' | 'memory for each cycle';
 }
 
 /** What a process holds after so many cycles. */
@@ -24,6 +26,9 @@ export interface Sample {
   readonly threads: number;
   readonly heapBytes: number;
   readonly rssBytes: number;
+  /** Those of groups and of chosen partitions. Always 0 where Node.js cannot tell, before 20.13; so are subscribers. */
+  readonly sessions: number;
+  readonly subscribers: number;
 }
 
 export type Held = Exclude<keyof Sample, 'cycles' | 'emitted'>;
