@@ -36,7 +36,12 @@ describe('the examples of the README and of the doc comments', () => {
 
   it.each(examples)('$where runs', async ({ where, code }) => {
     await using folder = await temporaryFolder();
-    const topics = { orders: unique('orders'), invoices: unique('invoices'), prices: unique('prices'), 'orders.copy': unique('orders.copy') };
+    const topics = {
+      'orders': unique('orders'),
+      'invoices': unique('invoices'),
+      'prices': unique('prices'),
+      'orders.copy': unique('orders.copy'),
+    };
     for (const topic of Object.values(topics)) await createTopic(brokers, topic);
     const opened: kafkaRx.Kafka[] = [];
     const progress$ = new Subject<void>();

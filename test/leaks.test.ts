@@ -61,7 +61,7 @@ function options(planted: CyclesOptions['planted'], cycles = CYCLES): CyclesOpti
 }
 
 it(
-  'subscribing and unsubscribing again and again leaks no descriptor, no thread, no memory, and no object that counts',
+  'subscribing and unsubscribing again and again leaks no descriptor, thread, session or subscriber, and no memory',
   { timeout: PATIENCE_MS },
   async ({ annotate }) => {
     const samples = await cycling(options('none'));

@@ -107,7 +107,7 @@ async function settled(polls: number): Promise<void> {
 
 /** How many there are of a class, exactly; always 0 where Node.js cannot tell. */
 function living(constructor: abstract new (...args: never[]) => unknown): number {
-  return 'queryObjects' in v8 ? v8.queryObjects(constructor as unknown as Function, { format: 'count' }) : 0;
+  return 'queryObjects' in v8 ? v8.queryObjects(constructor, { format: 'count' }) : 0;
 }
 
 async function sample(done: number): Promise<Sample> {

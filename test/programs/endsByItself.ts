@@ -29,7 +29,9 @@ const kafka = new Kafka({ brokers: brokers.split(',') });
 const group = `${from}-${process.pid}`;
 const records$ = fromTopic(kafka, from, { group, offsets: memoryOffsets() });
 const partitions$ = fromPartitions(kafka, from, { name: group, offsets: memoryOffsets() });
-const byPartition$ = fromTopicByPartition(kafka, from, { group, offsets: memoryOffsets() }).pipe(mergeMap((partition$) => partition$.pipe(commit())));
+const byPartition$ = fromTopicByPartition(kafka, from, { group, offsets: memoryOffsets() }).pipe(
+  mergeMap((partition$) => partition$.pipe(commit())),
+);
 const AN_HOUR_MS = 3_600_000;
 
 /** Closes while the stream still runs, once it has begun. */

@@ -9,7 +9,9 @@ const PATIENCE_MS = 180_000;
 /** A group that is left alone for so long takes the partitions away. How long the tests take is more than twice that. */
 const MAX_POLL_INTERVAL_MS = 6_000;
 /** Shorter where the same is run a second time, with the plain reader. */
-const [SLOW_S, STUCK_S] = process.env['KAFKA_RX_READER'] === 'plain' ? [15, 14] : [40, 25];
+const plain = process.env['KAFKA_RX_READER'] === 'plain';
+const SLOW_S = plain ? 15 : 40;
+const STUCK_S = plain ? 14 : 25;
 
 /** Says how many records are open: emitted, and not yet through `commit()`. */
 class Open {
@@ -73,30 +75,34 @@ describe('promise 5, bounded', () => {
     },
   );
 
-  it.concurrent(`a subscriber that finishes nothing for ${STUCK_S} s loses neither its place nor a record`, { timeout: PATIENCE_MS }, async () => {
-    const { topic } = await numberedTopic(brokers, { records: 5_000 });
-    await using kafka = new Kafka({ brokers });
-    const seen = membership(kafka);
-    const offsets: number[][] = [[], [], [], []];
+  it.concurrent(
+    `a subscriber that finishes nothing for ${STUCK_S} s loses neither its place nor a record`,
+    { timeout: PATIENCE_MS },
+    async () => {
+      const { topic } = await numberedTopic(brokers, { records: 5_000 });
+      await using kafka = new Kafka({ brokers });
+      const seen = membership(kafka);
+      const offsets: number[][] = [[], [], [], []];
 
-    const stuck$ = fromTopic(kafka, topic, {
-      group: unique('stuck'),
-      offsets: memoryOffsets(),
-      maxInFlight: 100,
-      properties: { 'max.poll.interval.ms': MAX_POLL_INTERVAL_MS, 'session.timeout.ms': 6_000 },
-    }).pipe(
-      tap(({ partition, offset }) => offsets[partition]?.push(offset)),
-      // The first holds up all others, long enough for fetching to be paused and to be taken up again.
-      concatMap((record, index) => (index === 0 ? timer(STUCK_S * 1_000).pipe(map(() => record)) : of(record))),
-      commit(),
-      take(5_000),
-      tap({ complete: () => seen.push('the last') }),
-    );
-    await drain(stuck$);
+      const stuck$ = fromTopic(kafka, topic, {
+        group: unique('stuck'),
+        offsets: memoryOffsets(),
+        maxInFlight: 100,
+        properties: { 'max.poll.interval.ms': MAX_POLL_INTERVAL_MS, 'session.timeout.ms': 6_000 },
+      }).pipe(
+        tap(({ partition, offset }) => offsets[partition]?.push(offset)),
+        // The first holds up all others, long enough for fetching to be paused and to be taken up again.
+        concatMap((record, index) => (index === 0 ? timer(STUCK_S * 1_000).pipe(map(() => record)) : of(record))),
+        commit(),
+        take(5_000),
+        tap({ complete: () => seen.push('the last') }),
+      );
+      await drain(stuck$);
 
-    expect(seen.slice(0, 2)).toEqual(['assigned', 'the last']);
-    expect(offsets).toEqual(Array.from({ length: 4 }, () => Array.from({ length: 1_250 }, (_, offset) => offset)));
-  });
+      expect(seen.slice(0, 2)).toEqual(['assigned', 'the last']);
+      expect(offsets).toEqual(Array.from({ length: 4 }, () => Array.from({ length: 1_250 }, (_, offset) => offset)));
+    },
+  );
 
   it.each([
     { what: 'records', maxInFlight: 7, maxInFlightBytes: 1_000_000_000 },
