@@ -82,7 +82,7 @@ describe.runIf(inject('brokerKind') !== 'embedded').concurrent('every older syst
     const totals = offsets.state<number>('totals');
     const frontier = async (): Promise<number> => (await remembered(offsets, group))[0]?.frontier ?? 0;
     /** Counts the records, up to where it breaks off. */
-    const counted = (broken: number): Observable<KafkaRecord> =>
+    const counted$ = (broken: number): Observable<KafkaRecord> =>
       fromTopic(s.kafka, topic, { group, offsets }).pipe(
         commit({
           apply: (records, txn) => {
@@ -93,11 +93,11 @@ describe.runIf(inject('brokerKind') !== 'embedded').concurrent('every older syst
           emit: 'durable',
         }),
       );
-    await expect(drain(counted(25))).rejects.toThrow('in the middle');
+    await expect(drain(counted$(25))).rejects.toThrow('in the middle');
     const before = await frontier();
     expect(totals.get('all') ?? 0).toBe(before);
     expect(before).toBeLessThanOrEqual(25);
-    const rest = await all(counted(NaN).pipe(take(RECORDS - before)));
+    const rest = await all(counted$(NaN).pipe(take(RECORDS - before)));
     expect(rest.map(numberOf)).toEqual(upTo(RECORDS, before));
     expect([totals.get('all'), await frontier()]).toEqual([RECORDS, RECORDS]);
   });

@@ -122,8 +122,8 @@ describe('the examples of the README and of the doc comments', () => {
       await Promise.race([produced, running]);
       await Promise.race([progressed, running]);
     }
-    // What asks a cluster, or serves, is done by itself, and could not begin later.
-    if (/kafka\.admin\.|serveStats\(/.test(code)) await running;
+    // What asks a cluster, serves, or moves a source is done by itself, and could not begin later.
+    if (/kafka\.admin\.|serveStats\(|\.seek\(/.test(code)) await running;
     for (const handler of signals.values()) handler();
     await Promise.all(opened.map((one) => one.close()));
     await running;

@@ -60,7 +60,11 @@ type Destination = Omit<ReadRange, 'until'>;
 export async function seek(seekers: readonly Seeker[], targets: readonly SeekTarget[]): Promise<readonly Position[]> {
   const found = await Promise.all(seekers.map((seeker) => seeker.find(targets)));
   assertAssigned(targets, found.flat());
-  const destinations = await Promise.all(seekers.map((seeker, i) => seeker.lookUp(found[i] ?? [])));
+  const destinations = await Promise.all(seekers.map((seeker, i) => seeker.lookUp(found[i] ?? []))).catch(async (error: unknown) => {
+    // A source that has left meanwhile has no client that could answer.
+    assertAssigned(targets, (await Promise.all(seekers.map((seeker) => seeker.find(targets)))).flat());
+    throw error;
+  });
   const moved = await Promise.allSettled(seekers.map((seeker, i) => seeker.move(destinations[i] ?? [])));
   return moved.flatMap((one) => {
     if (one.status === 'rejected') throw one.reason;
