@@ -9,7 +9,7 @@ import { cycling, growth } from './support/leaks.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
 
 /** More, for a long run: the less a cycle leaks, the more of them it takes to see it. */
-const CYCLES = Number(process.env['KAFKA_RX_CYCLES'] ?? 200);
+const CYCLES = Number(process.env['KAFKA_RX_CYCLES'] ?? 120);
 const PATIENCE_MS = 120_000 + CYCLES * 300;
 const TOPIC = 'cycles';
 
