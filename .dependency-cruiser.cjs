@@ -1,6 +1,6 @@
 /** The direction of imports: index → sources, sinks, operators → kafka → words; offsets → words. */
 const WORDS =
-  '^src/(record|position|state|errors|events|logging|options|topicName|assertPositioned|drain|fifo|listen|codecs|failures|parts|turns|retries|processing|lock|localDirectory|cluster|latency|statsHub|sources/sourceStats|sinks/producerStats)\\.ts$';
+  '^src/(record|position|state|errors|events|logging|options|topicName|assertPositioned|drain|fifo|listen|codecs|failures|parts|turns|retries|processing|lock|localDirectory|cluster|latency|statsHub|sampling|sources/sourceStats|sinks/producerStats)\\.ts$';
 const CLIENTS = '^src/(rdkafka|addon|noAddon|clientEvents|brokerErrors|connect)\\.ts$';
 const KAFKA = '^src/(kafka|rdkafka|addon|noAddon|clientEvents|brokerErrors|connect)\\.ts$';
 const ADMIN = '^src/admin/';
@@ -42,8 +42,9 @@ module.exports = {
       '^src/index\\.ts$',
       '^src/offsets/snapshot\\.ts$',
       '^src/demo/command\\.ts$',
+      '^src/commandLine\\.ts$',
     ]),
-    room('the-demo-uses-the-public-surface', '^src/demo/', ['^src/index\\.ts$', '^src/testing/index\\.ts$']),
+    room('the-demo-uses-the-public-surface', '^src/demo/', ['^src/index\\.ts$', '^src/testing/index\\.ts$', '^src/commandLine\\.ts$']),
     only('who-knows-node-rdkafka', 'node-rdkafka', [
       '^src/(rdkafka|addon)\\.ts$',
       '^src/sources/(consumer|fetcher|reader)\\.ts$',

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { GroupedObservable, Observable } from 'rxjs';
 import { NEVER, concatMap, finalize, map, mergeMap, take, tap, timer } from 'rxjs';
 import { afterEach, describe, expect, inject, it } from 'vitest';
@@ -6,6 +5,7 @@ import type { Checkpoint, KafkaEvent, KafkaRecord, TopicPartition } from '../src
 import { Kafka, commit, drain, fromTopicByPartition, memoryOffsets, openOffsets } from '../src/index.js';
 import { numberedTopic, unique } from './support/numbered.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
+import { until } from './support/until.js';
 
 const brokers = inject('brokers');
 /** Finds members that have gone sooner than by default. */
@@ -20,11 +20,6 @@ function cluster(): { readonly kafka: Kafka; readonly events: KafkaEvent[] } {
   void kafka.events$.forEach((event) => events.push(event));
   opened.push(() => kafka.close());
   return { kafka, events };
-}
-
-/** Resolves when it is so; a test that waits for ever has failed. */
-async function until(met: () => boolean): Promise<void> {
-  while (!met()) await delay(10);
 }
 
 /** A stream that is not to fail. */

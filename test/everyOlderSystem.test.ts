@@ -30,6 +30,7 @@ import { embeddedKafka } from '../src/testing/index.js';
 import { numberOf, numberedTopic, unique } from './support/numbered.js';
 import { silentPort } from './support/silentPort.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
+import { until } from './support/until.js';
 
 const brokers = inject('brokers');
 const RECORDS = 40;
@@ -65,11 +66,6 @@ async function when(source$: MeasuredSource<unknown>, met: (stats: SourceStats) 
 /** The numbers from one to before another. */
 function upTo(end: number, start = 0): number[] {
   return Array.from({ length: end - start }, (_, n) => start + n);
-}
-
-/** A test that waits for ever has failed. */
-async function until(met: () => boolean): Promise<void> {
-  while (!met()) await delay(5);
 }
 
 // Each is what a row of an older system was called. How they are called here is in the README.

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { NEVER, from, lastValueFrom, mergeMap, of, tap } from 'rxjs';
 import { afterEach, describe, expect, inject, it } from 'vitest';
@@ -23,6 +22,7 @@ import { resolveSourceOptions } from '../src/sources/sourceOptions.js';
 import { Standalone } from '../src/sources/standalone.js';
 import { numberedTopic, unique, writeNumbers } from './support/numbered.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
+import { until } from './support/until.js';
 
 const brokers = inject('brokers');
 const isReal = inject('brokerKind') !== 'embedded';
@@ -70,11 +70,6 @@ function run(
   });
   opened.push(found.stop);
   return found;
-}
-
-/** Resolves when it is so; a test that waits for ever has failed. */
-async function until(met: () => boolean): Promise<void> {
-  while (!met()) await delay(10);
 }
 
 const byPlace = (one: Position, other: Position): number => one.partition - other.partition || one.offset - other.offset;

@@ -19,6 +19,7 @@ import {
 } from '../src/index.js';
 import { numberedTopic, unique } from './support/numbered.js';
 import { transactionalWriter } from './support/transactionalWriter.js';
+import { until } from './support/until.js';
 
 const brokers = inject('brokers');
 /** Finds members that have gone, and asks for topics, sooner than by default. */
@@ -51,11 +52,6 @@ function run(stream$: Observable<unknown>): Outcome {
     subscription.unsubscribe();
   });
   return Object.assign(outcome, { subscription });
-}
-
-/** Resolves when it is so; a test that waits for ever has failed. */
-async function until(met: () => boolean): Promise<void> {
-  while (!met()) await delay(10);
 }
 
 /** The partitions that somebody holds, by his group's events. */

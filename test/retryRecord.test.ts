@@ -3,7 +3,6 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { firstValueFrom, from } from 'rxjs';
 import { describe, expect, inject, it } from 'vitest';
@@ -15,6 +14,7 @@ import type { AttemptLine } from './support/attempts.js';
 import { BEGUN, failuresOf, readAttempts, settleAttempts } from './support/attempts.js';
 import { numberOf, numberedTopic, unique } from './support/numbered.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
+import { until } from './support/until.js';
 
 const brokers = inject('brokers');
 /** A static member takes its place again at once; the embedded cluster knows none, but soon forgets one that is gone. */
@@ -79,10 +79,6 @@ function isAllEnded(before: readonly (readonly AttemptLine[])[], log: string, re
   if (!existsSync(log)) return false;
   const ended = [...before.flat(), ...readAttempts(log)].filter(({ kind }) => kind !== BEGUN).map(({ number }) => number);
   return new Set(ended).size === records;
-}
-
-async function until(met: () => boolean): Promise<void> {
-  while (!met()) await delay(5);
 }
 
 describe('retryRecord', () => {

@@ -23,17 +23,13 @@ import { committedReader } from './support/committedReader.js';
 import { numberOf, numberedTopic, unique } from './support/numbered.js';
 import { RawProducer } from './support/rawProducer.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
+import { until } from './support/until.js';
 
 const brokers = inject('brokers');
 const real = inject('brokerKind') !== 'embedded';
 const PER_PARTITION = 300;
 /** Finds out about members sooner than by default. */
 const QUICK = { 'heartbeat.interval.ms': 300 };
-
-/** A test that waits for ever has failed. */
-async function until(met: () => boolean): Promise<void> {
-  while (!met()) await delay(10);
-}
 
 /** A topic of two partitions that is being read, up to its end. */
 async function readToEnd(options: Partial<FromTopicOptions> & { readonly offsets: OffsetStore }, kafka = new Kafka({ brokers })) {

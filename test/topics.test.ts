@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Observable } from 'rxjs';
 import { tap } from 'rxjs';
 import { describe, expect, inject, it } from 'vitest';
@@ -7,6 +6,7 @@ import type { KafkaEvent, KafkaRecord, Properties } from '../src/index.js';
 import { Kafka, commit, drain, fromTopic, memoryOffsets, produceAll } from '../src/index.js';
 import { unique } from './support/numbered.js';
 import { RawProducer } from './support/rawProducer.js';
+import { until } from './support/until.js';
 
 const brokers = inject('brokers');
 const PROTOCOLS: Readonly<Record<string, Properties>> = {
@@ -51,11 +51,6 @@ async function write(topic: string, values: number, partition = 0): Promise<void
     Array.from({ length: values }, (_, n) => ({ value: String(n), partition })),
     { topic },
   );
-}
-
-/** A test that waits for ever has failed. */
-async function until(met: () => boolean): Promise<void> {
-  while (!met()) await delay(10);
 }
 
 /** Waiting for brokers is most of what they do. */

@@ -150,6 +150,15 @@ function play({ partitions, maxInFlight, maxInFlightBytes, fetchBufferBytes, chu
   return wrong;
 }
 
+function holds(scenes: fc.Arbitrary<Scene>): void {
+  fc.assert(
+    fc.property(scenes, (scene) => {
+      expect(play(scene)).toEqual([]);
+    }),
+    { numRuns: RUNS },
+  );
+}
+
 const times = { chunk: fc.constantFrom(1, 3, Infinity), readMs: fc.constantFrom(0, 1, 20), storeMs: fc.constantFrom(0, 3, 50) };
 
 describe('fromTopicByPartition', () => {
@@ -170,12 +179,7 @@ describe('fromTopicByPartition', () => {
         fetchBufferBytes: fc.constantFrom(64, 400, 4_000),
         ...times,
       });
-      fc.assert(
-        fc.property(scene, (one) => {
-          expect(play(one)).toEqual([]);
-        }),
-        { numRuns: RUNS },
-      );
+      holds(scene);
     },
     TIMEOUT_MS,
   );
@@ -195,12 +199,7 @@ describe('fromTopicByPartition', () => {
         fetchBufferBytes: fc.constantFrom(64, 400, 4_000),
         ...times,
       });
-      fc.assert(
-        fc.property(scene, (one) => {
-          expect(play(one)).toEqual([]);
-        }),
-        { numRuns: RUNS },
-      );
+      holds(scene);
     },
     TIMEOUT_MS,
   );

@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../index.js';
 import type { GroupCheckpoint } from '../offsets/snapshot.js';
-import { UsageError } from './usage.js';
+import { UsageError } from '../commandLine.js';
 
 type Retry = NonNullable<Checkpoint['retries']>[number];
 

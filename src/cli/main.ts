@@ -4,7 +4,8 @@ import { createRequire } from 'node:module';
 import { KafkaRxError } from '../index.js';
 import { offsets } from './offsets.js';
 import { top } from './top.js';
-import { USAGE, UsageError } from './usage.js';
+import { UsageError } from '../commandLine.js';
+import { USAGE } from './usage.js';
 
 process.exitCode = await main(process.argv.slice(2));
 

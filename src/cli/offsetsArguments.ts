@@ -1,7 +1,5 @@
-import { parseArgs } from 'node:util';
-import { Kafka, OptionError } from '../index.js';
 import { isOffset } from './checkpointLine.js';
-import { UsageError } from './usage.js';
+import { UsageError, addresses, parsed } from '../commandLine.js';
 
 const COMMANDS = {
   'list': { needs: [], takes: ['group', 'topic', 'partition', 'json'] },
@@ -14,6 +12,17 @@ const COMMANDS = {
   'to-group': { needs: ['group', 'brokers'], takes: ['topic', 'json'] },
   'from-group': { needs: ['group', 'brokers'], takes: ['topic', 'json'] },
 } as const satisfies Record<string, { needs: readonly Option[]; takes: readonly Option[] }>;
+
+const OPTIONS = {
+  group: { type: 'string' },
+  topic: { type: 'string' },
+  partition: { type: 'string' },
+  to: { type: 'string' },
+  offset: { type: 'string' },
+  brokers: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
 
 type Option = 'group' | 'topic' | 'partition' | 'to' | 'offset' | 'brokers' | 'json';
 export type Command = keyof typeof COMMANDS;
@@ -33,7 +42,7 @@ export interface OffsetsCall {
 
 /** @throws {UsageError} for a call that makes no sense. @returns `'help'` if that is all that was asked for. */
 export function parseOffsetsCall(argv: readonly string[]): OffsetsCall | 'help' {
-  const { values, positionals } = parsed(argv);
+  const { values, positionals } = parsed(argv, { allowPositionals: true, options: OPTIONS });
   const [command, directory, ...rest] = positionals;
   if (values.help === true || command === undefined) return 'help';
   if (!isCommand(command)) throw new UsageError(`there is no command "${command}"; there are: ${Object.keys(COMMANDS).join(', ')}.`);
@@ -60,39 +69,8 @@ function isCommand(word: string): word is Command {
   return Object.hasOwn(COMMANDS, word);
 }
 
-function parsed(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        group: { type: 'string' },
-        topic: { type: 'string' },
-        partition: { type: 'string' },
-        to: { type: 'string' },
-        offset: { type: 'string' },
-        brokers: { type: 'string' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
 function numberOf(text: string, option: string): number {
   const number = /^\d+$/.test(text) ? Number(text) : NaN;
   if (!isOffset(number)) throw new UsageError(`--${option} takes a whole number from 0 up, not ${JSON.stringify(text)}.`);
   return number;
-}
-
-function addresses(text: string): readonly string[] {
-  const brokers = text.split(',').map((broker) => broker.trim());
-  try {
-    // Making one opens nothing, and it knows best what an address is.
-    return new Kafka({ brokers }).brokers;
-  } catch (error) {
-    throw error instanceof OptionError ? new UsageError('--brokers takes host:port, or several of them with commas between.') : error;
-  }
 }

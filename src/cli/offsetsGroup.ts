@@ -9,7 +9,7 @@ import type { Remembered } from './offsetsWrites.js';
 import { remember } from './offsetsWrites.js';
 import type { Which } from './selection.js';
 import { damageIn, selected } from './selection.js';
-import { UsageError } from './usage.js';
+import { UsageError } from '../commandLine.js';
 
 /** What became of one partition of the group. */
 interface Given extends TopicPartition {

@@ -3,7 +3,7 @@ import { lineOf } from './checkpointLine.js';
 import type { OffsetsCall } from './offsetsArguments.js';
 import { damageIn, selected } from './selection.js';
 import { table } from './table.js';
-import { UsageError } from './usage.js';
+import { UsageError } from '../commandLine.js';
 
 /** What a command has to say, and whether all is well. */
 export interface Answer {

@@ -8,7 +8,7 @@ import { withFinished } from './finished.js';
 import type { OffsetsCall } from './offsetsArguments.js';
 import type { Answer } from './offsetsReads.js';
 import { damageIn, selected } from './selection.js';
-import { UsageError } from './usage.js';
+import { UsageError } from '../commandLine.js';
 
 /** What is to be remembered of a partition. */
 export type Remembered = Omit<Checkpoint, 'epoch'>;

@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util';
-import { UsageError } from './usage.js';
+import { UsageError, parsed } from '../commandLine.js';
 
 /** A call of `kafka-rx top` that makes sense. */
 export interface TopCall {
@@ -9,9 +8,11 @@ export interface TopCall {
   readonly count: number;
 }
 
+const OPTIONS = { json: { type: 'boolean' }, count: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
+
 /** @throws {UsageError} for a call that makes no sense. @returns `'help'` if that is all that was asked for. */
 export function parseTopCall(argv: readonly string[]): TopCall | 'help' {
-  const { values, positionals } = parsed(argv);
+  const { values, positionals } = parsed(argv, { allowPositionals: true, options: OPTIONS });
   if (values.help === true) return 'help';
   const [path, ...rest] = positionals;
   if (path === undefined) throw new UsageError('top: which socket? It is the path that the pipeline gives to serveStats().');
@@ -20,16 +21,4 @@ export function parseTopCall(argv: readonly string[]): TopCall | 'help' {
   if (count !== undefined && !/^[1-9]\d{0,8}$/.test(count))
     throw new UsageError(`--count takes a whole number from 1 up, not ${JSON.stringify(count)}.`);
   return { path, json: values.json === true, count: count === undefined ? Infinity : Number(count) };
-}
-
-function parsed(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: { json: { type: 'boolean' }, count: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }

@@ -1,11 +1,3 @@
-/** It was called in a way that makes no sense. */
-export class UsageError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'UsageError';
-  }
-}
-
 export const USAGE = `kafka-rx: Kafka topics are Observables.
 
   kafka-rx demo                     kills a worker with SIGKILL in mid-flight, and counts: nothing is lost

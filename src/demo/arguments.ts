@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util';
-import { Kafka, OptionError } from '../index.js';
+import { UsageError, addresses, parsed } from '../commandLine.js';
 
 export const USAGE = `Shows kafka-rx at work: makes orders, turns them into invoices in a second process, kills that one
 in the middle of it, starts it again, and counts in the cluster what came of every single order.
@@ -22,48 +21,21 @@ export interface Arguments {
   readonly invoices: string;
 }
 
-/** The demo was called in a way that makes no sense. */
-export class UsageError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'UsageError';
-  }
-}
+const OPTIONS = {
+  'brokers': { type: 'string' },
+  'orders-topic': { type: 'string' },
+  'invoices-topic': { type: 'string' },
+  'help': { type: 'boolean', short: 'h' },
+} as const;
 
 /** @throws {UsageError} for arguments that make no sense. @returns `'help'` if that is all that was asked for. */
 export function parseArguments(args: readonly string[]): Arguments | 'help' {
-  const { brokers, help, ...topics } = parse(args);
+  const { brokers, help, ...topics } = parsed(args, { options: OPTIONS }).values;
   if (help === true) return 'help';
   const orders = topicName(topics['orders-topic'] ?? 'kafka-rx-demo-orders');
   const invoices = topicName(topics['invoices-topic'] ?? 'kafka-rx-demo-invoices');
   if (orders === invoices) throw new UsageError('the orders and the invoices need a topic each.');
   return { brokers: brokers === undefined ? undefined : addresses(brokers), orders, invoices };
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        'brokers': { type: 'string' },
-        'orders-topic': { type: 'string' },
-        'invoices-topic': { type: 'string' },
-        'help': { type: 'boolean', short: 'h' },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
-function addresses(text: string): readonly string[] {
-  const brokers = text.split(',').map((broker) => broker.trim());
-  try {
-    // Making one opens nothing, and it knows best what an address is.
-    return new Kafka({ brokers }).brokers;
-  } catch (error) {
-    throw error instanceof OptionError ? new UsageError('--brokers takes host:port, or several of them with commas between.') : error;
-  }
 }
 
 function topicName(name: string): string {

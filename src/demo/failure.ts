@@ -1,5 +1,5 @@
 import { BrokerUnavailableError, UnknownTopicError } from '../index.js';
-import { UsageError } from './arguments.js';
+import { UsageError } from '../commandLine.js';
 
 /** Why the demo ended, for whoever called it. */
 export interface Failure {

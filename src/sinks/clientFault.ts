@@ -3,8 +3,8 @@ import type { Outgoing } from './outgoing.js';
 
 /** librdkafka's client has failed for good: another one may not. */
 const FATAL = -150;
-/** What still waits in such a client is thrown out of its queue. */
-const PURGED = -152;
+/** What still waits in such a client, or in a transaction that is given up, is thrown out of its queue. */
+export const PURGED = -152;
 
 /** It has failed for good, or is about to: another client has an epoch and sequence numbers of its own. */
 export function isFaultOfTheClient(error: DeliveryError): boolean {

@@ -1,8 +1,9 @@
 import type { Observable, SchedulerLike } from 'rxjs';
-import { EMPTY, Subject, asyncScheduler, defer, endWith, finalize, map, share, takeUntil, timer } from 'rxjs';
+import { asyncScheduler } from 'rxjs';
 import { Latencies } from '../latency.js';
 import type { Kafka } from '../kafka.js';
 import { timerMs } from '../options.js';
+import { Sampling } from '../sampling.js';
 import { nextId } from '../statsHub.js';
 import type { ProducerStats } from './producerStats.js';
 import type { Outcomes, Sent } from './transport.js';
@@ -29,9 +30,7 @@ export class ProducerMeter {
   readonly #scheduler: SchedulerLike;
   readonly #id = nextId();
   readonly #latencies = new Latencies();
-  readonly #stop$ = new Subject<void>();
-  #stopped = false;
-  #isListenedTo = false;
+  readonly #sampling: Sampling<ProducerStats>;
   /** The record that is timed: the others cost nothing. */
   #timed: Sent | undefined;
   /** Of the clients that there are: mostly one. */
@@ -39,26 +38,22 @@ export class ProducerMeter {
   #rdkafkaStats: unknown;
 
   readonly outcomes: Outcomes = { delivered: 0, failed: 0 };
-  /** Hot; completes when the sink has ended, with a last word. */
-  readonly stats$: Observable<ProducerStats>;
 
   constructor(options: ProducerMeterOptions) {
     this.#options = options;
     this.#scheduler = options.scheduler ?? asyncScheduler;
-    this.stats$ = defer(() => (this.#stopped ? EMPTY : this.#ticks(options.statsEveryMs))).pipe(share());
+    const { statsEveryMs: everyMs, onStats, onError } = options;
+    this.#sampling = new Sampling({ everyMs, scheduler: this.#scheduler, onStats, onError, sample: () => this.#sample() });
+  }
+
+  /** Hot; completes when the sink has ended, with a last word. */
+  get stats$(): Observable<ProducerStats> {
+    return this.#sampling.stats$;
   }
 
   /** Calls `onStats` from now on. */
   start(): void {
-    const { onStats, onError } = this.#options;
-    if (onStats === undefined) return;
-    void this.stats$.forEach((stats) => {
-      try {
-        onStats(stats);
-      } catch (error) {
-        onError(error);
-      }
-    });
+    this.#sampling.start();
   }
 
   get name(): string {
@@ -81,7 +76,7 @@ export class ProducerMeter {
 
   /** What is sent in place of the record: itself, or itself with a watch, if none is timed. */
   timing(sent: Sent): Sent {
-    if (!this.#isListenedTo || this.#timed !== undefined) return sent;
+    if (!this.#sampling.isListenedTo || this.#timed !== undefined) return sent;
     const began = this.#scheduler.now();
     const timed: Sent = {
       record: sent.record,
@@ -108,25 +103,11 @@ export class ProducerMeter {
   }
 
   stop(): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    this.#stop$.next();
+    this.#sampling.stop();
   }
 
   #release(timed: Sent): void {
     if (this.#timed === timed) this.#timed = undefined;
-  }
-
-  #ticks(everyMs: number): Observable<ProducerStats> {
-    this.#isListenedTo = true;
-    return timer(everyMs, everyMs, this.#scheduler).pipe(
-      finalize(() => {
-        this.#isListenedTo = false;
-      }),
-      takeUntil(this.#stop$),
-      endWith(0),
-      map(() => this.#sample()),
-    );
   }
 
   #held(): SendQueue {

@@ -2,9 +2,8 @@ import { DeliveryError } from '../errors.js';
 import type { RdkafkaError } from '../rdkafka.js';
 import type { Outgoing } from './outgoing.js';
 import type { Limits } from './transport.js';
-import { QUEUE_FULL, notAcknowledged, refused } from './undelivered.js';
+import { QUEUE_FULL, TIMED_OUT, notAcknowledged, refused } from './undelivered.js';
 
-const TIMED_OUT = -192;
 /** What will be the same the next time. */
 export const LASTING: ReadonlySet<number> = new Set([
   ...[-190, -188, -186], // unknown partition, unknown topic, invalid argument

@@ -7,6 +7,7 @@ import type { Kafka, Properties } from '../kafka.js';
 import type { Position } from '../position.js';
 import type { RdkafkaError } from '../rdkafka.js';
 import { codeOf } from '../rdkafka.js';
+import { PURGED } from './clientFault.js';
 import { connectProducer, makeProducer } from './connectProducer.js';
 import type { Outgoing } from './outgoing.js';
 import type { ProducerHandle } from './plainTransport.js';
@@ -36,8 +37,6 @@ const TRIES = 3;
 /** How long a step may take at most, however long a transaction may. */
 const STEP_MS = 10_000;
 
-/** The record was thrown out of the queue, since the transaction is given up. */
-const PURGED = -152;
 /** A transaction is under way, and nothing is wrong with it. */
 const WRONG_STATE = -172;
 /** Another client has the id. */

@@ -13,7 +13,7 @@ import type { Limits } from './transport.js';
 
 export const QUEUE_FULL = -184;
 export const TOO_LARGE = 10;
-const TIMED_OUT = -192;
+export const TIMED_OUT = -192;
 const CLIENT_FAILED = -150;
 
 const codes = (...some: number[]): ReadonlySet<number> => new Set(some);

@@ -1,5 +1,6 @@
 import type { Observable, SchedulerLike } from 'rxjs';
-import { EMPTY, Subject, asyncScheduler, defer, endWith, map, share, takeUntil, timer } from 'rxjs';
+import { asyncScheduler } from 'rxjs';
+import { Sampling } from '../sampling.js';
 import { nextId } from '../statsHub.js';
 import type { Checkpointer } from './checkpointer.js';
 import type { Finished } from './computeStats.js';
@@ -38,48 +39,31 @@ export class StatsSampler {
   readonly #scheduler: SchedulerLike;
   readonly #id = nextId();
   readonly #ends: LogEnds;
-  #ages = new WeakMap<PartitionLane, OpenAges>();
-  readonly #stop$ = new Subject<void>();
-  #stopped = false;
-
-  /** Hot; completes when the subscription has ended, with a last word. */
-  readonly stats$: Observable<SourceStats>;
+  readonly #ages = new WeakMap<PartitionLane, OpenAges>();
+  readonly #sampling: Sampling<SourceStats>;
 
   constructor(options: StatsSamplerOptions) {
     this.#options = options;
     this.#scheduler = options.scheduler ?? asyncScheduler;
     this.#ends = new LogEnds({ client: options.client, scheduler: this.#scheduler });
-    const { statsEveryMs } = options.source;
-    this.stats$ = defer(() => (this.#stopped ? EMPTY : this.#ticks(statsEveryMs))).pipe(share());
+    const { onStats, statsEveryMs: everyMs } = options.source;
+    this.#sampling = new Sampling({ everyMs, scheduler: this.#scheduler, onStats, onError: options.onError, sample: () => this.#sample() });
   }
 
+  /** Hot; completes when the subscription has ended, with a last word. */
+  get stats$(): Observable<SourceStats> {
+    return this.#sampling.stats$;
+  }
+
+  /** Calls `onStats` from now on. */
   start(): void {
-    const { onStats } = this.#options.source;
-    if (onStats === undefined) return;
-    void this.stats$.forEach((stats) => {
-      try {
-        onStats(stats);
-      } catch (error) {
-        this.#options.onError(error);
-      }
-    });
+    this.#sampling.start();
   }
 
   /** While the partitions are still there to be looked at. */
   stop(): void {
-    this.#stopped = true;
-    this.#stop$.next();
+    this.#sampling.stop();
     this.#ends.stop();
-  }
-
-  #ticks(everyMs: number): Observable<SourceStats> {
-    // How long something has been open is known since somebody has looked.
-    this.#ages = new WeakMap();
-    return timer(everyMs, everyMs, this.#scheduler).pipe(
-      takeUntil(this.#stop$),
-      endWith(0),
-      map(() => this.#sample()),
-    );
   }
 
   #sample(): SourceStats {

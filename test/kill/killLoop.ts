@@ -17,6 +17,7 @@ import type { DumpOrder } from './programs/storeDump.js';
 import { fileIn } from './runFolder.js';
 import { seeded } from './seeded.js';
 import type { How } from './verify.js';
+import { until } from '../support/until.js';
 
 export interface KillLoopOptions {
   readonly brokers: readonly string[];
@@ -134,8 +135,4 @@ function plan(life: number, killed: number): How {
   if (killed % 5 === 4) return 'killed at start';
   if (life % 7 === 3) return 'killed in close';
   return life % 7 === 5 ? 'asked' : 'killed';
-}
-
-async function until(met: () => boolean): Promise<void> {
-  while (!met()) await delay(2);
 }

@@ -36,6 +36,17 @@ const FAR_EPOCH = 100;
 
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
+/** Numbers that are written to a topic, those that came out behind it, and why there will be no more. */
+function numbersTo(topic: string, kafka: Kafka) {
+  const source$ = new Subject<number>();
+  const passed: number[] = [];
+  const result = (n: number) => {
+    passed.push(n);
+  };
+  const failed = failure(source$.pipe(toTopic(kafka, topic, (n) => ({ value: `${n}` }), { result })));
+  return { source$, passed, failed };
+}
+
 function standStill(ms: number): void {
   const end = performance.now() + ms;
   while (performance.now() < end);
@@ -64,17 +75,7 @@ describe.runIf(java)('a broker that asks for rights', () => {
     it('has toTopic error with a NotAuthorizedError when the right to write is taken away, and pass nothing on after that', async () => {
       await using kafka = open();
       const topic = await created('closed', 1, {}, broker.brokers);
-      const source$ = new Subject<number>();
-      const passed: number[] = [];
-      const failed = failure(
-        source$.pipe(
-          toTopic(kafka, topic, (n) => ({ value: `${n}` }), {
-            result: (n) => {
-              passed.push(n);
-            },
-          }),
-        ),
-      );
+      const { source$, passed, failed } = numbersTo(topic, kafka);
 
       source$.next(1);
       await expect.poll(() => passed).toEqual([1]);
@@ -130,19 +131,9 @@ describe.runIf(java)('a broker that asks for rights', () => {
     it('has toTopic error with a ProducerFencedError when the epoch of its producer is over', async () => {
       await using kafka = open();
       const topic = await created('fenced', 1, {}, broker.brokers);
-      const source$ = new Subject<number>();
-      const passed: number[] = [];
       // The next id is that of the producer, which nobody else is to write with; so somebody does.
       const id = (await newProducerId(address)) + 1;
-      const failed = failure(
-        source$.pipe(
-          toTopic(kafka, topic, (n) => ({ value: `${n}` }), {
-            result: (n) => {
-              passed.push(n);
-            },
-          }),
-        ),
-      );
+      const { source$, passed, failed } = numbersTo(topic, kafka);
       source$.next(1);
       await expect.poll(() => passed).toEqual([1]);
       const usurper = { key: null, value: Buffer.from('usurper'), timestamp: 1, headers: [] };

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Subject, map, mergeMap, of, take, takeUntil, tap } from 'rxjs';
 import { describe, expect, inject, it } from 'vitest';
 import type { FromTopicOptions, KafkaEvent, KafkaRecord, ToTransactionOptions } from '../../src/index.js';
@@ -25,6 +24,7 @@ import { temporaryFolder } from '../support/temporaryFolder.js';
 import { transactionalWriter } from '../support/transactionalWriter.js';
 import { collect, failure } from './outcome.js';
 import { created, unique } from './topics.js';
+import { until } from '../support/until.js';
 
 const brokers = inject('brokers');
 const real = inject('brokerKind') !== 'embedded';
@@ -57,10 +57,6 @@ async function copying(records: number, partitions = 1) {
       await reader[Symbol.asyncDispose]();
     },
   };
-}
-
-async function until(met: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await met())) await delay(5);
 }
 
 const numbers = (to: number, from = 0): number[] => Array.from({ length: to - from }, (_, i) => from + i);

@@ -16,6 +16,7 @@ import type { DumpOrder } from '../kill/programs/storeDump.js';
 import { fileIn } from '../kill/runFolder.js';
 import { seeded } from '../kill/seeded.js';
 import type { How } from '../kill/verify.js';
+import { until } from '../support/until.js';
 
 export interface SlotLoopOptions {
   readonly brokers: readonly string[];
@@ -153,8 +154,4 @@ export async function slotLoop({ brokers, kills, workers, partitions, seed, fold
   } finally {
     for (const child of children) child.kill('SIGKILL');
   }
-}
-
-async function until(met: () => boolean): Promise<void> {
-  while (!met()) await delay(2);
 }
