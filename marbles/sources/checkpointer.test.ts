@@ -88,6 +88,26 @@ describe('Checkpointer', () => {
   );
 
   it(
+    'lets others join for longer after a write of many runs, for it costs more',
+    inVirtualTime(({ cold, expectSubscriptions }) => {
+      const write$ = cold<never>('---|');
+      const kafka = source({ maxRecords: 20_000, write: () => write$ });
+      const lane = opened(kafka, 8_010);
+      const writeOfOne = '        -^--!';
+      const ofManyRuns = '        ----^--!';
+      const afterIt = '           -------------^--!';
+
+      at(1, () => {
+        for (let offset = 1; offset < 8_000; offset += 2) lane.finish(offset);
+      });
+      at(8, () => {
+        lane.finish(8_001);
+      });
+      expectSubscriptions(write$.subscriptions).toBe([writeOfOne, ofManyRuns, afterIt]);
+    }),
+  );
+
+  it(
     'waits for nobody when as many are ready as may be open, or when it is told to write',
     inVirtualTime(({ cold, expectSubscriptions }) => {
       const write$ = cold<never>('---|');

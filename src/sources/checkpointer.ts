@@ -31,11 +31,14 @@ export interface CheckpointerOptions {
 }
 
 /**
- * A write costs the same whether it remembers one record or thousands. So after one of many, the next waits a moment for others to join, unless
- * as many as may be open are ready before.
+ * A write costs the same whether it remembers one record or thousands, and more the more runs it holds. So after one of many, the next waits
+ * for others to join, in proportion to what it costs, unless as many as may be open are ready before.
  */
 const MANY_RECORDS = 256;
 const REST_MS = 4;
+const MANY_RUNS = 1_000;
+/** A run takes a third of this to be made, packed and put: most of the time is left for records. */
+const REST_MS_PER_RUN = 0.0005;
 
 /**
  * Turns finished records into checkpoints: one write in flight, and everything that is ready goes into the next one.
@@ -287,6 +290,7 @@ export class Checkpointer implements LaneOwner {
     this.#records = 0;
     this.#bytes = 0;
     let written: PartitionLane[] = [];
+    let runs = 0;
     for (const lane of lanes) {
       lane.dirty = false;
       if (lane.live) written.push(lane);
@@ -294,7 +298,7 @@ export class Checkpointer implements LaneOwner {
     const done = (): void => {
       this.#writing = false;
       for (const lane of written) lane.durable = ticket;
-      if (records >= MANY_RECORDS && this.#pace.everyMs === 0) this.#restFor(REST_MS);
+      if ((records >= MANY_RECORDS || runs >= MANY_RUNS) && this.#pace.everyMs === 0) this.#restFor(REST_MS + runs * REST_MS_PER_RUN);
       this.#durable$.next(ticket);
       this.#options.demand.remember(records, bytes);
       if (this.#holds === 0 && this.#dirty.length > 0) this.#schedule();
@@ -307,6 +311,7 @@ export class Checkpointer implements LaneOwner {
     const apply = staged.isEmpty ? undefined : staged.applyTo(written, isOf);
     const asked = written;
     const checkpoints = asked.map((lane) => lane.checkpoint());
+    for (const checkpoint of checkpoints) runs += checkpoint.runs.length / 2;
     const began = this.#scheduler.now();
     defer(() => this.#options.write(checkpoints, apply)).subscribe({
       next: (refused) => {

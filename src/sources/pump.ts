@@ -30,6 +30,8 @@ const SIP_MS = 250;
 /** How often, while an answer is awaited, and for how many sips: each brings a record that has to be held. */
 const AWAITING_SIP_MS = 5;
 const MAX_AWAITING_SIPS = 16;
+/** Fewer are emitted before the read that follows them is asked for: to wake its thread takes longer, and nothing more was there. */
+const WORTH_READING_AHEAD = 16;
 /** How long to let credits gather before reading for a few. */
 const GATHER_MS = 1;
 /** After so many sips since the last record went out of the backlog, fetching is paused: a drought of a quarter of a minute, or a slow trickle. */
@@ -229,7 +231,7 @@ export class Pump {
   /** Lets the client gather the next batch while this one is emitted, if there is credit for both, and it is known how large records are. */
   #readAhead(records: number): void {
     const free = this.#backlog.room - records;
-    if (records === 0 || this.#recordBytes === 0 || this.#draining || free < this.#enough) return;
+    if (records < WORTH_READING_AHEAD || this.#recordBytes === 0 || this.#draining || free < this.#enough) return;
     this.#read(this.#batchSize(free), WAIT_MS);
   }
 
