@@ -79,6 +79,7 @@ async function bench(): Promise<void> {
   await installPeers();
   const broker = await startBroker();
   const folder = await mkdtemp(join(root, '.build', 'bench-'));
+  const deletes = broker.kind !== 'embedded';
   try {
     const machine: Machine = {
       cpu: `${cpus().length} × ${cpus()[0]?.model.trim() ?? arch()}`,
@@ -93,7 +94,7 @@ async function bench(): Promise<void> {
     say(`${machine.cpu}, ${machine.system}, Node ${machine.node}, ${machine.broker}, load ${average.toFixed(2)}`);
     await mkdir(results, { recursive: true });
     if (options.profile) {
-      await profile({ brokers: broker.brokers, rounds, patienceMs, folder, say }, machine);
+      await profile({ brokers: broker.brokers, deletes, rounds, patienceMs, folder, say }, machine);
       return;
     }
     for (const scenario of wanted) {
@@ -101,7 +102,9 @@ async function bench(): Promise<void> {
       for (const [i, one] of scenario.cases.entries()) {
         say(`\n${scenario.title}: ${one.name}`);
         const id = `bench-${scenario.name}-${i}-${Date.now()}`;
-        cases.push(await measure({ brokers: broker.brokers, contenders, rounds, patienceMs, folder, say }, scenario.figure, one, id));
+        cases.push(
+          await measure({ brokers: broker.brokers, deletes, contenders, rounds, patienceMs, folder, say }, scenario.figure, one, id),
+        );
       }
       const { name, title, figure } = scenario;
       const result: Result = { scenario: name, title, figure, rounds, machine, cases };

@@ -1,4 +1,6 @@
-import { createTopic } from '../broker/index.js';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { createTopic, deleteTopic } from '../broker/index.js';
 import type { Contender } from './contenders.js';
 import { whole } from './figures.js';
 import { countOf, fill } from './fill.js';
@@ -14,8 +16,13 @@ const REALISTIC = { least: 2.7, most: 5.5 };
 /** Records per partition, so that batches are full. */
 const ENOUGH = 20_000;
 
+/** The files of a topic that is deleted. */
+const GONE_AT_ONCE = { 'file.delete.delay.ms': '0' };
+
 export interface Bench {
   readonly brokers: readonly string[];
+  /** Whether the cluster is one that deletes topics. */
+  readonly deletes: boolean;
   readonly contenders: readonly Contender[];
   readonly rounds: number;
   readonly patienceMs: number;
@@ -29,6 +36,24 @@ export async function measure(bench: Bench, figure: Figure, one: Case, id: strin
   const contenders = bench.contenders.filter(({ not }) => !not?.includes(one.work));
   const { compressed, ...topics } = await prepare(bench, one, id);
   if (compressed !== null) say(`  ${realistic(compressed, one)}`);
+  const perform = (contender: Contender, runId: string): Promise<Account> => {
+    const { name } = contender;
+    const task: Task = {
+      work: one.work,
+      brokers,
+      ...topics,
+      records: one.records,
+      bytes: one.bytes,
+      compression: one.compression,
+      group: `${runId}-${name.replaceAll(/[^a-z-]/g, '')}`,
+      folder: folderOf(bench.folder, contender, runId),
+      ...(one.warmUp === undefined ? {} : { warmUp: one.warmUp }),
+      ...(one.openRuns === undefined ? {} : { openRuns: one.openRuns }),
+    };
+    return one.perSecond === undefined ? once(bench, contender, one, task) : paced(bench, contender, one, task);
+  };
+  // A broker that has not done such work yet is slow at it: whoever came first would pay for that.
+  for (const contender of contenders.slice(0, 1)) await perform(contender, `${id}-before`).catch(() => undefined);
   const accounts = new Map<string, Account[]>(contenders.map(({ name }) => [name, []]));
   const absent: { name: string; reason: string }[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -37,21 +62,9 @@ export async function measure(bench: Bench, figure: Figure, one: Case, id: strin
       const { name } = contender;
       const mine = accounts.get(name);
       if (mine === undefined) continue;
-      const runId = `${id}-${round}`;
-      const task: Task = {
-        work: one.work,
-        brokers,
-        ...topics,
-        records: one.records,
-        bytes: one.bytes,
-        compression: one.compression,
-        group: `${runId}-${name.replaceAll(/[^a-z-]/g, '')}`,
-        folder: folderOf(bench.folder, contender, runId),
-        ...(one.warmUp === undefined ? {} : { warmUp: one.warmUp }),
-        ...(one.openRuns === undefined ? {} : { openRuns: one.openRuns }),
-      };
       try {
-        const account = one.perSecond === undefined ? await once(bench, contender, one, task) : await paced(bench, contender, one, task);
+        await settle();
+        const account = await perform(contender, `${id}-${round}`);
         mine.push(account);
         say(`  round ${round + 1}: ${name} ${told(account)}`);
       } catch (error) {
@@ -70,22 +83,26 @@ async function prepare({ brokers }: Bench, one: Case, id: string): Promise<{ top
   const { partitions, work, records, openRuns = 0 } = one;
   const [topic, output] = [id, `${id}-output`];
   if (one.perSecond !== undefined) return { topic, output, compressed: null };
-  await createTopic(brokers, topic, { partitions });
   if (work === 'produce') return { topic, output, compressed: null };
-  if (work === 'transform') await createTopic(brokers, output, { partitions });
+  await createTopic(brokers, topic, { partitions });
   const ratio = await fill({ ...one, brokers, topic, records: records + 2 * openRuns });
   return { topic, output, compressed: one.compression === 'none' ? null : ratio };
 }
 
-/** A run on topics as they are; what it says it has written must be there. */
-async function once({ brokers, patienceMs }: Bench, contender: Contender, one: Case, task: Task): Promise<Account> {
-  const written = one.work === 'produce' ? task.topic : one.work === 'transform' ? task.output : undefined;
-  const count = async (): Promise<number> => (written === undefined ? 0 : countOf(brokers, written, one.partitions));
-  const before = await count();
-  const account = await run(contender, task, { patienceMs });
-  const missing = written === undefined ? 0 : one.records - ((await count()) - before);
-  if (missing > 0) throw new Error(`it left out ${missing} of ${one.records} records`);
-  return account;
+/** A run that reads what is there, or writes to a topic of its own; what it says it has written must be there. */
+async function once({ brokers, deletes, patienceMs }: Bench, contender: Contender, one: Case, task: Task): Promise<Account> {
+  if (one.work !== 'produce' && one.work !== 'transform') return run(contender, task, { patienceMs });
+  const written = `${task.group}-written`;
+  await createTopic(brokers, written, { partitions: one.partitions, ...(deletes ? { config: GONE_AT_ONCE } : {}) });
+  try {
+    const account = await run(contender, { ...task, [one.work === 'produce' ? 'topic' : 'output']: written }, { patienceMs });
+    const missing = one.records - (await countOf(brokers, written, one.partitions));
+    if (missing > 0) throw new Error(`it left out ${missing} of ${one.records} records`);
+    return account;
+  } finally {
+    // What one has written would crowd the memory and the disk of those after it.
+    if (deletes) await deleteTopic(brokers, written);
+  }
 }
 
 /** A run on a topic of its own, which is written while the contender reads. */
@@ -111,6 +128,11 @@ async function paced({ brokers, patienceMs }: Bench, contender: Contender, one: 
   } finally {
     await writer.close();
   }
+}
+
+/** What earlier runs have left in memory for the disk would be written during this one, and slow it down. */
+async function settle(): Promise<void> {
+  await promisify(execFile)('sync');
 }
 
 /** Says how well the payloads compressed; with enough of them in a batch that has to be as real ones do. */
