@@ -44,6 +44,7 @@ module.exports = {
       '^src/demo/command\\.ts$',
       '^src/commandLine\\.ts$',
     ]),
+    room('what-command-lines-share-uses-the-public-surface', '^src/commandLine\\.ts$', ['^src/index\\.ts$']),
     room('the-demo-uses-the-public-surface', '^src/demo/', ['^src/index\\.ts$', '^src/testing/index\\.ts$', '^src/commandLine\\.ts$']),
     only('who-knows-node-rdkafka', 'node-rdkafka', [
       '^src/(rdkafka|addon)\\.ts$',

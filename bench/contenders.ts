@@ -1,3 +1,5 @@
+import type { Absent } from './absent.js';
+import { NOT_ASKED } from './absent.js';
 import type { Work } from './task.js';
 
 /** Who takes part, and how its process is started. */
@@ -45,4 +47,17 @@ export function chosen(names: string | undefined): readonly Contender[] {
       throw new Error(`There is no contender "${wanted.trim()}"; there are: ${CONTENDERS.map(({ name }) => name).join(', ')}.`);
     return contender;
   });
+}
+
+/** Whether it has something to show in this work. */
+export function does({ not }: Contender, work: Work): boolean {
+  return not?.includes(work) !== true;
+}
+
+/** Who could do this work and was not chosen: results say so, or nobody would know that figures are missing. */
+export function leftOut(taking: readonly Contender[], work: Work): Absent[] {
+  const names = new Set(taking.map(({ name }) => name));
+  return CONTENDERS.filter((contender) => contender.byName !== true && does(contender, work) && !names.has(contender.name)).map(
+    ({ name }) => ({ name, reason: NOT_ASKED }),
+  );
 }

@@ -19,17 +19,18 @@ import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { startBroker } from '../broker/index.js';
 import { THEMES, chart } from './chart.js';
+import { compared } from './compared.js';
 import { chosen } from './contenders.js';
+import type { Bench } from './contest.js';
 import { load } from './load.js';
 import { measure } from './measure.js';
-import type { Bench } from './measure.js';
 import { installPeers } from './peers.js';
 import { byFunction } from './profile.js';
 import { withFigures } from './readme.js';
-import type { CaseResult, Machine, Result } from './results.js';
+import type { Machine, Result } from './results.js';
 import { scenarios } from './scenarios.js';
 import type { Case, Scenario } from './scenarios.js';
-import { aligned, cellsOf, report } from './tables.js';
+import { aligned, cellsOf, comparisonLine, report } from './tables.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -98,18 +99,14 @@ async function bench(): Promise<void> {
       return;
     }
     for (const scenario of wanted) {
-      const cases: CaseResult[] = [];
-      for (const [i, one] of scenario.cases.entries()) {
-        say(`\n${scenario.title}: ${one.name}`);
-        const id = `bench-${scenario.name}-${i}-${Date.now()}`;
-        cases.push(
-          await measure({ brokers: broker.brokers, deletes, contenders, rounds, patienceMs, folder, say }, scenario.figure, one, id),
-        );
-      }
-      const { name, title, figure } = scenario;
-      const result: Result = { scenario: name, title, figure, rounds, machine, cases };
+      const { name, title, figure, compares } = scenario;
+      const setup: Bench = { brokers: broker.brokers, deletes, contenders, rounds, patienceMs, folder, say };
+      const cases = await measure(setup, scenario, `bench-${name}-${Date.now()}`);
+      const comparison = compares === undefined ? {} : { compared: compared(cases, compares) };
+      const result: Result = { scenario: name, title, figure, rounds, machine, cases, ...comparison };
       await writeFile(join(results, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
       for (const one of cases) say(`\n${title}: ${one.name}\n${aligned(cellsOf(result, one))}`);
+      if (result.compared !== undefined) say(`\n${comparisonLine(result.compared)}`);
     }
   } finally {
     await broker.close();
@@ -119,13 +116,13 @@ async function bench(): Promise<void> {
 
 /** Of the main thread, in the case that is measured first. */
 async function profile(bench: Omit<Bench, 'contenders'>, machine: Machine): Promise<void> {
-  const { title, figure, cases } = all[0] as Scenario;
-  const [one] = cases as [Case];
+  const scenario = all[0] as Scenario;
+  const [one] = scenario.cases as [Case];
   const profiles = join(bench.folder, 'profiles');
   const contenders = chosen('kafka-rx').map((contender) => ({ ...contender, execArgv: ['--cpu-prof', `--cpu-prof-dir=${profiles}`] }));
-  await measure({ ...bench, contenders }, figure, one, `bench-profile-${Date.now()}`);
+  await measure({ ...bench, contenders }, { ...scenario, cases: [one] }, `bench-profile-${Date.now()}`);
   const { commit, cpu, node, date } = machine;
-  const about = `${title}, ${one.name}: kafka-rx at ${commit}, ${bench.rounds} × ${one.records} records, ${cpu}, Node ${node}, ${date.slice(0, 10)}.`;
+  const about = `${scenario.title}, ${one.name}: kafka-rx at ${commit}, ${bench.rounds} × ${one.records} records, ${cpu}, Node ${node}, ${date.slice(0, 10)}.`;
   await writeFile(
     join(results, 'profile.md'),
     `# Where the time goes\n\n${about}\n\n${await byFunction(profiles, bench.rounds * one.records)}\n`,

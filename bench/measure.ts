@@ -1,151 +1,20 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { createTopic, deleteTopic } from '../broker/index.js';
-import type { Contender } from './contenders.js';
-import { whole } from './figures.js';
-import { countOf, fill } from './fill.js';
-import { pacer } from './pace.js';
-import { rows } from './results.js';
+import { contest } from './contest.js';
+import type { Bench, Contest } from './contest.js';
 import type { CaseResult } from './results.js';
-import { folderOf, run } from './run.js';
-import type { Case, Figure } from './scenarios.js';
-import type { Account, Task } from './task.js';
+import { interleave } from './rounds.js';
+import type { Scenario } from './scenarios.js';
 
-/** JSON gets three to five times smaller by lz4; on the wire there is also what Kafka adds to each record. */
-const REALISTIC = { least: 2.7, most: 5.5 };
-/** Records per partition, so that batches are full. */
-const ENOUGH = 20_000;
-
-/** The files of a topic that is deleted. */
-const GONE_AT_ONCE = { 'file.delete.delay.ms': '0' };
-
-export interface Bench {
-  readonly brokers: readonly string[];
-  /** Whether the cluster is one that deletes topics. */
-  readonly deletes: boolean;
-  readonly contenders: readonly Contender[];
-  readonly rounds: number;
-  readonly patienceMs: number;
-  readonly folder: string;
-  readonly say: (line: string) => void;
-}
-
-/** Runs all contenders on one case, round by round, and each round in another order: none is always the first on a cold broker. */
-export async function measure(bench: Bench, figure: Figure, one: Case, id: string): Promise<CaseResult> {
-  const { brokers, rounds, say } = bench;
-  const contenders = bench.contenders.filter(({ not }) => !not?.includes(one.work));
-  const { compressed, ...topics } = await prepare(bench, one, id);
-  if (compressed !== null) say(`  ${realistic(compressed, one)}`);
-  const perform = (contender: Contender, runId: string): Promise<Account> => {
-    const { name } = contender;
-    const task: Task = {
-      work: one.work,
-      brokers,
-      ...topics,
-      records: one.records,
-      bytes: one.bytes,
-      compression: one.compression,
-      group: `${runId}-${name.replaceAll(/[^a-z-]/g, '')}`,
-      folder: folderOf(bench.folder, contender, runId),
-      ...(one.warmUp === undefined ? {} : { warmUp: one.warmUp }),
-      ...(one.openRuns === undefined ? {} : { openRuns: one.openRuns }),
-    };
-    return one.perSecond === undefined ? once(bench, contender, one, task) : paced(bench, contender, one, task);
-  };
-  // A broker that has not done such work yet is slow at it: whoever came first would pay for that.
-  for (const contender of contenders.slice(0, 1)) await perform(contender, `${id}-before`).catch(() => undefined);
-  const accounts = new Map<string, Account[]>(contenders.map(({ name }) => [name, []]));
-  const absent: { name: string; reason: string }[] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    const turn = round % contenders.length;
-    for (const contender of [...contenders.slice(turn), ...contenders.slice(0, turn)]) {
-      const { name } = contender;
-      const mine = accounts.get(name);
-      if (mine === undefined) continue;
-      try {
-        await settle();
-        const account = await perform(contender, `${id}-${round}`);
-        mine.push(account);
-        say(`  round ${round + 1}: ${name} ${told(account)}`);
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        accounts.delete(name);
-        absent.push({ name, reason });
-        say(`  round ${round + 1}: ${name} is out: ${reason}`);
-      }
+/** All rounds of a case, then the next case; where cases are compared with each other, each round goes through all of them. */
+export async function measure(bench: Bench, { title, figure, cases, compares }: Scenario, id: string): Promise<CaseResult[]> {
+  const results: CaseResult[] = [];
+  for (const group of compares === undefined ? cases.map((one) => [one]) : [cases]) {
+    const contests: Contest[] = [];
+    for (const one of group) {
+      bench.say(`\n${title}: ${one.name}`);
+      contests.push(await contest(bench, figure, one, `${id}-${cases.indexOf(one)}`));
     }
+    await interleave(contests, bench.rounds);
+    results.push(...contests.map((one) => one.result()));
   }
-  return { ...one, compressed, rows: rows(figure, accounts), absent };
-}
-
-/** Makes the topics of a case, and fills the one that is to be read. */
-async function prepare({ brokers }: Bench, one: Case, id: string): Promise<{ topic: string; output: string; compressed: number | null }> {
-  const { partitions, work, records, openRuns = 0 } = one;
-  const [topic, output] = [id, `${id}-output`];
-  if (one.perSecond !== undefined) return { topic, output, compressed: null };
-  if (work === 'produce') return { topic, output, compressed: null };
-  await createTopic(brokers, topic, { partitions });
-  const ratio = await fill({ ...one, brokers, topic, records: records + 2 * openRuns });
-  return { topic, output, compressed: one.compression === 'none' ? null : ratio };
-}
-
-/** A run that reads what is there, or writes to a topic of its own; what it says it has written must be there. */
-async function once({ brokers, deletes, patienceMs }: Bench, contender: Contender, one: Case, task: Task): Promise<Account> {
-  if (one.work !== 'produce' && one.work !== 'transform') return run(contender, task, { patienceMs });
-  const written = `${task.group}-written`;
-  await createTopic(brokers, written, { partitions: one.partitions, ...(deletes ? { config: GONE_AT_ONCE } : {}) });
-  try {
-    const account = await run(contender, { ...task, [one.work === 'produce' ? 'topic' : 'output']: written }, { patienceMs });
-    const missing = one.records - (await countOf(brokers, written, one.partitions));
-    if (missing > 0) throw new Error(`it left out ${missing} of ${one.records} records`);
-    return account;
-  } finally {
-    // What one has written would crowd the memory and the disk of those after it.
-    if (deletes) await deleteTopic(brokers, written);
-  }
-}
-
-/** A run on a topic of its own, which is written while the contender reads. */
-async function paced({ brokers, patienceMs }: Bench, contender: Contender, one: Case, task: Task): Promise<Account> {
-  const topic = task.group;
-  const { partitions, records, bytes, perSecond = 1 } = one;
-  await createTopic(brokers, topic, { partitions });
-  const writer = await pacer({ brokers, topic, records, perSecond, bytes, partitions });
-  try {
-    let writing: Promise<void> | undefined;
-    const account = await run(
-      contender,
-      { ...task, topic },
-      {
-        patienceMs,
-        onReady: () => {
-          writing ??= writer.start();
-        },
-      },
-    );
-    await writing;
-    return account;
-  } finally {
-    await writer.close();
-  }
-}
-
-/** What earlier runs have left in memory for the disk would be written during this one, and slow it down. */
-async function settle(): Promise<void> {
-  await promisify(execFile)('sync');
-}
-
-/** Says how well the payloads compressed; with enough of them in a batch that has to be as real ones do. */
-function realistic(compressed: number, { records, partitions }: Case): string {
-  const said = `the payloads are ${compressed.toFixed(1)} times smaller on the wire`;
-  const enough = records / partitions >= ENOUGH;
-  if (enough && (compressed < REALISTIC.least || compressed > REALISTIC.most)) {
-    throw new Error(`${said}: real ones get ${REALISTIC.least} to ${REALISTIC.most} times smaller. The generator of payloads is wrong.`);
-  }
-  return enough ? said : `${said}, with few records in each partition`;
-}
-
-function told({ records, seconds, latency, cpuMicros }: Account): string {
-  if (latency !== undefined) return `p50 ${latency.p50.toFixed(2)} ms, p99 ${latency.p99.toFixed(2)} ms`;
-  return `${whole(records / seconds)} records/s, ${(cpuMicros / records).toFixed(2)} µs CPU per record`;
+  return results;
 }

@@ -1,5 +1,7 @@
+import type { Absent } from './absent.js';
+import { COST_OF, cpuMicros, p99, timesMore } from './costs.js';
 import { median } from './figures.js';
-import type { Case, Figure } from './scenarios.js';
+import type { Case, Compares, Figure } from './scenarios.js';
 import type { Account, Measured } from './task.js';
 
 export interface Machine {
@@ -27,6 +29,8 @@ export interface Row {
   readonly latency?: { readonly p50: number; readonly p99: number };
   /** How many times better the first contender is: the median of the ratios within a round. */
   readonly ratio: number;
+  /** The same of p99, where `ratio` is of p50; results of earlier versions lack it. */
+  readonly p99Ratio?: number;
   readonly runs: readonly Measured[];
 }
 
@@ -34,7 +38,13 @@ export interface CaseResult extends Case {
   /** How many times smaller the records were on the wire than in memory, where they were compressed. */
   readonly compressed: number | null;
   readonly rows: readonly Row[];
-  readonly absent: readonly { readonly name: string; readonly reason: string }[];
+  readonly absent: readonly Absent[];
+}
+
+/** One case against another, of each contender that was through with both. */
+export interface Comparison extends Compares {
+  /** How many times more a record costs: medians of the ratios within a round. */
+  readonly rows: readonly { readonly name: string; readonly cpu: number; readonly time: number }[];
 }
 
 export interface Result {
@@ -44,6 +54,8 @@ export interface Result {
   readonly rounds: number;
   readonly machine: Machine;
   readonly cases: readonly CaseResult[];
+  /** Only where rounds went through all cases. */
+  readonly compared?: Comparison;
 }
 
 /** The first of `accounts` is what the others are compared with, round by round. */
@@ -59,25 +71,16 @@ export function rows(figure: Figure, accounts: ReadonlyMap<string, readonly Acco
       node,
       settings,
       recordsPerSecond: median(runs.map(({ records, seconds }) => records / seconds)),
-      cpuMicrosPerRecord: median(runs.map(cpuMicrosPerRecord)),
+      cpuMicrosPerRecord: median(runs.map(cpuMicros)),
       peakRssMiB: median(runs.map(({ peakRssBytes }) => peakRssBytes / 1_048_576)),
       ...(latencies.length === 0
         ? {}
         : { latency: { p50: median(latencies.map(({ p50 }) => p50)), p99: median(latencies.map(({ p99 }) => p99)) } }),
-      ratio: median(runs.map((run, round) => cost(figure, run) / cost(figure, first?.[round] as Account))),
-      runs: runs.map(({ records, seconds, cpuMicros, peakRssBytes, latency }) => {
-        return { records, seconds, cpuMicros, peakRssBytes, ...(latency === undefined ? {} : { latency }) };
+      ratio: timesMore(COST_OF[figure], runs, first),
+      ...(figure === 'latency' ? { p99Ratio: timesMore(p99, runs, first) } : {}),
+      runs: runs.map(({ records, seconds, cpuMicros: micros, peakRssBytes, latency }) => {
+        return { records, seconds, cpuMicros: micros, peakRssBytes, ...(latency === undefined ? {} : { latency }) };
       }),
     };
   });
-}
-
-/** Less is better. */
-function cost(figure: Figure, run: Measured): number {
-  if (figure === 'latency') return run.latency?.p50 ?? NaN;
-  return figure === 'recordsPerSecond' ? run.seconds / run.records : cpuMicrosPerRecord(run);
-}
-
-function cpuMicrosPerRecord({ records, cpuMicros }: Measured): number {
-  return cpuMicros / records;
 }

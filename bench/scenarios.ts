@@ -17,12 +17,20 @@ export interface Case {
 
 export type Figure = 'recordsPerSecond' | 'latency' | 'cpuMicrosPerRecord';
 
+/** Two cases, by name. */
+export interface Compares {
+  readonly of: string;
+  readonly against: string;
+}
+
 export interface Scenario {
   readonly name: string;
   readonly title: string;
   readonly cases: readonly Case[];
   /** What is compared, and what is better. */
   readonly figure: Figure;
+  /** What one case costs against another: each round goes through all cases then, for a ratio counts only within a round. */
+  readonly compares?: Compares;
 }
 
 export interface Size {
@@ -89,6 +97,7 @@ export function scenarios({ records, partitions, latencySeconds, maxRuns }: Size
       name: 'partitions',
       title: 'Consume, by number of partitions',
       figure: 'recordsPerSecond',
+      compares: { of: '1,000 partitions', against: '12 partitions' },
       cases: [1, 12, 100, 1_000].map((count) => ({
         ...lz4,
         work: 'consume',

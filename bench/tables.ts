@@ -1,10 +1,14 @@
+import { sentences } from './absent.js';
 import { whole } from './figures.js';
-import type { CaseResult, Result, Row } from './results.js';
+import type { CaseResult, Comparison, Result, Row } from './results.js';
 
-/** Everything about one scenario, as Markdown: a table per case, who was absent, and the settings. */
+/** Everything about one scenario, as Markdown: a table per case, who was absent, how cases compare, and the settings. */
 export function report(result: Result): string {
-  const cases = result.cases.map((one) => [`### ${one.name}`, about(one), table(result, one), ...one.absent.map(missing)].join('\n\n'));
-  return [`## ${result.title}`, setting(result), ...cases, settings(result)].join('\n\n');
+  const cases = result.cases.map((one) =>
+    [`### ${one.name}`, about(one), table(result, one), ...sentences(one.absent, 'Not')].join('\n\n'),
+  );
+  const comparison = result.compared === undefined ? [] : [comparisonLine(result.compared)];
+  return [`## ${result.title}`, setting(result), ...cases, ...comparison, settings(result)].join('\n\n');
 }
 
 /** Columns of text that stand under each other, for a terminal. */
@@ -20,13 +24,14 @@ export function aligned(cells: readonly (readonly string[])[]): string {
 export function cellsOf(result: Result, { rows }: CaseResult): string[][] {
   const first = rows[0]?.name ?? '';
   const latency = result.figure === 'latency';
+  const better = latency ? [`${first} p50 better by`, `${first} p99 better by`] : [`${first} better by`];
   const figures = latency ? ['p50 ms', 'p99 ms'] : ['records/s'];
   return [
-    ['', ...figures, `${first} better by`, 'CPU µs/record', 'peak RSS MiB'],
+    ['', ...figures, ...better, 'CPU µs/record', 'peak RSS MiB'],
     ...rows.map((row) => [
       `${row.name} ${row.version}`,
       ...(latency ? [millis(row.latency?.p50), millis(row.latency?.p99)] : [whole(row.recordsPerSecond)]),
-      row === rows[0] ? '' : `${row.ratio.toFixed(2)} ×`,
+      ...(latency ? [row.ratio, row.p99Ratio] : [row.ratio]).map((ratio) => (row === rows[0] ? '' : times(ratio))),
       row.cpuMicrosPerRecord.toFixed(2),
       row.peakRssMiB.toFixed(0),
     ]),
@@ -37,6 +42,12 @@ export function markdown(cells: readonly (readonly string[])[]): string {
   const [head = [], ...rest] = cells;
   const line = (row: readonly string[]): string => `| ${row.join(' | ')} |`;
   return [line(head), line(head.map((_, column) => (column === 0 ? '---' : '---:'))), ...rest.map(line)].join('\n');
+}
+
+/** How many times more a record of one case costs than one of another, for each contender. */
+export function comparisonLine({ of, against, rows }: Comparison): string {
+  const each = rows.map(({ name, cpu, time }) => `${name} ${times(cpu)} the CPU per record, ${times(time)} the time`);
+  return `${of} against ${against}: ${each.length === 0 ? 'nobody was through with both' : each.join('; ')}.`;
 }
 
 /** In one line: where and when. */
@@ -62,8 +73,9 @@ function about({ records, bytes, partitions, compressed, perSecond }: CaseResult
   return `${whole(records)} records of ${bytes} B${rate}, ${partitions} partitions${smaller}.`;
 }
 
-function missing({ name, reason }: CaseResult['absent'][number]): string {
-  return `Not ${name}: ${reason}.`;
+/** A dash is for what a result of an earlier version does not hold. */
+function times(ratio: number | undefined): string {
+  return ratio === undefined ? '–' : `${ratio.toFixed(2)} ×`;
 }
 
 /** What each contender was set to, once. */

@@ -15,6 +15,8 @@ export const singleNode: Readonly<Record<string, string>> = {
   'share.coordinator.state.topic.num.partitions': '4',
   'share.coordinator.state.topic.replication.factor': '1',
   'share.coordinator.state.topic.min.isr': '1',
+  // The files of a deleted topic are not to be deleted while something else is measured.
+  'log.segment.delete.delay.ms': '100',
   // A misspelt topic in a test must be an error, not a new topic.
   'auto.create.topics.enable': 'false',
   // Tests of crashed members must not wait for the usual 6 s minimum.

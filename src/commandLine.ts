@@ -10,10 +10,10 @@ export class UsageError extends Error {
   }
 }
 
-/** @throws {UsageError} for words that are none of the options. */
-export function parsed<const C extends ParseArgsConfig>(argv: readonly string[], config: C) {
+/** @throws {UsageError} for words that are none of the options, or have a value too many or too few. */
+export function parsed<const C extends ParseArgsConfig>(argv: readonly string[], config: C): ReturnType<typeof parseArgs<C>> {
   try {
-    return parseArgs({ ...config, args: [...argv] });
+    return parseArgs({ ...config, args: [...argv] }) as ReturnType<typeof parseArgs<C>>;
   } catch (error) {
     throw new UsageError((error as Error).message);
   }

@@ -14,18 +14,18 @@ import { Kafka, drain, toTopic } from '../src/index.js';
 import type { KafkaRecord } from '../src/record.js';
 import { chooseReader } from '../src/sources/chooseReader.js';
 import { numberedTopic, unique } from './support/numbered.js';
-import type { Path } from './support/rawConsumer.js';
 import { RawConsumer } from './support/rawConsumer.js';
 import type { RawRecord } from './support/rawRecords.js';
 import { writeRaw } from './support/rawRecords.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
+import { ways } from './support/ways.js';
 
 const brokers = inject('brokers');
 const here = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const nodeRdkafka = createRequire(import.meta.url)('node-rdkafka') as typeof RdKafka;
 const native = createRequire(import.meta.url)('node-rdkafka/librdkafka') as { KafkaConsumer: { prototype: object } };
 
-const PATHS: readonly Path[] = ['native', 'plain'];
+const isBuilt = 'addon' in addon();
 const QUICK = { 'heartbeat.interval.ms': 300, 'session.timeout.ms': 6_000 };
 const ADDON = 'native/build/Release/kafka_rx.node';
 
@@ -70,10 +70,12 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-describe.runIf(process.platform === 'linux')('the native reader', () => {
-  it('is built, fits, and is what a source gets', () => {
-    const found = addon();
-    expect(found).toHaveProperty('addon');
+it.runIf(process.platform === 'linux' && process.env['CI'] !== undefined)('the native reader is built where this is built', () => {
+  expect(addon()).toHaveProperty('addon');
+});
+
+describe.runIf(isBuilt)('the native reader', () => {
+  it('is what a source gets', () => {
     const kafka = new Kafka({ brokers });
     const notices: unknown[] = [];
     void kafka.events$.forEach((event) => notices.push(event));
@@ -182,7 +184,9 @@ describe.runIf(process.platform === 'linux')('the native reader', () => {
       const raw = await RawConsumer.open(brokers, 'native', { 'group.id': unique('leaves') });
       raw.consumer.assign([0, 1, 2, 3].map((partition) => ({ topic, partition, offset: 0 })));
       await raw.readUntil(() => raw.records.length > 500 * i);
-      const read = raw.readOnce(i % 2 === 0 ? 0 : 100).then(() => order.push('read'));
+      const read = raw.readOnce(i % 2 === 0 ? 0 : 100).then(() => {
+        order.push('read');
+      });
       await new Promise<void>((resolve) => {
         raw.consumer.disconnect(() => {
           order.push('left');
@@ -190,7 +194,8 @@ describe.runIf(process.platform === 'linux')('the native reader', () => {
         });
       });
       await read;
-      expect(order).toContain('read');
+      // One that came too late for the client was told so, and nothing else.
+      if (raw.errors.at(-1)?.code !== -172) expect(order).toEqual(['read', 'left']);
       // After that there is nobody to ask.
       await raw.readOnce();
       expect(raw.errors.at(-1)?.code).toBe(-172);
@@ -207,15 +212,15 @@ describe.runIf(process.platform === 'linux')('the native reader', () => {
   });
 });
 
-describe.runIf(process.platform === 'linux' && inject('brokerKind') !== 'embedded')('both ways to read', () => {
-  it('give the same records, whatever their format allows', async () => {
+describe.runIf(inject('brokerKind') !== 'embedded')('both ways to read', () => {
+  it.runIf(isBuilt)('give the same records, whatever their format allows', async () => {
     const topic = unique('variety');
     await createTopic(brokers, topic, { partitions: 1 });
     const written = variety(1_400);
     await writeRaw(brokers[0] as string, topic, 0, written);
 
     const [one, other] = await Promise.all(
-      PATHS.map(async (path) => {
+      ways.map(async (path) => {
         await using raw = await RawConsumer.open(brokers, path, { 'group.id': unique('variety') });
         raw.consumer.assign([{ topic, partition: 0, offset: 0 }]);
         await raw.readUntil(() => raw.records.length === written.length);
@@ -227,7 +232,7 @@ describe.runIf(process.platform === 'linux' && inject('brokerKind') !== 'embedde
     expect(other).toEqual(one?.map(withoutNullHeaders));
   });
 
-  describe.each(PATHS)('%s, where the ends of partitions are told', (path) => {
+  describe.each(ways)('%s, where the ends of partitions are told', (path) => {
     it('deliver the first record after a pause at the end', async () => {
       const { topic } = await numberedTopic(brokers, { records: 10, partitions: 1 });
       await using raw = await RawConsumer.open(brokers, path, { 'group.id': unique('paused'), 'enable.partition.eof': true });
@@ -275,13 +280,20 @@ describe.runIf(process.platform === 'linux' && inject('brokerKind') !== 'embedde
   });
 });
 
-describe.runIf(process.platform === 'linux')('where the native reader cannot be used', () => {
-  it.each<[what: string, change: readonly [from: string, to: string] | undefined, notice: RegExp | undefined, more?: string]>([
+describe('where the native reader cannot be used', () => {
+  const cases: readonly [
+    what: string,
+    change: readonly [from: string, to: string] | undefined,
+    notice: RegExp | undefined,
+    more?: string,
+  ][] = [
     ['was not built', undefined, /Cannot find module .*kafka_rx\.node/],
     ['was built for another node-rdkafka', ['v3.6.1', 'v3.6.0'], /it was built for node-rdkafka v3\.6\.0, and v3\.6\.1 is installed/],
     ['was built from other sources', ['v3.6.1', 'v3.6.1'], /it was built from other sources/, '// One line more.'],
     ['is there and fits, there is no notice', ['v3.6.1', 'v3.6.1'], undefined],
-  ])('because it %s', async (_what, change, notice, more = '') => {
+  ];
+  // Without one there is none to be changed.
+  it.each(isBuilt ? cases : cases.slice(0, 1))('because it %s', async (_what, change, notice, more = '') => {
     const { topic } = await numberedTopic(brokers, { records: 10, partitions: 4 });
     await using folder = await temporaryFolder();
     const inFolder = (path: string): string => `${folder.path}/${path}`;

@@ -5,6 +5,7 @@ import type { KafkaEvent, ProducerStats } from '../src/index.js';
 import { Kafka, drain, fromTopic, groupOffsets, publisher, toTopic, toTransaction } from '../src/index.js';
 import { numberedTopic, unique } from './support/numbered.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
+import { ways } from './support/ways.js';
 
 const brokers = inject('brokers');
 const isReal = inject('brokerKind') !== 'embedded';
@@ -14,7 +15,7 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-describe.each(['native', 'plain'])('the statistics of producers, the %s way', (way) => {
+describe.each(ways)('the statistics of producers, the %s way', (way) => {
   const chosen = (): void => {
     if (way === 'plain') vi.stubEnv('KAFKA_RX_PRODUCER', 'plain');
   };

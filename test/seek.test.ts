@@ -24,6 +24,7 @@ import { numberOf, numberedTopic, unique } from './support/numbered.js';
 import { RawProducer } from './support/rawProducer.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
 import { until } from './support/until.js';
+import { ways } from './support/ways.js';
 
 const brokers = inject('brokers');
 const real = inject('brokerKind') !== 'embedded';
@@ -86,7 +87,7 @@ const PROTOCOLS: Readonly<Record<string, Properties>> = {
   'the protocol of KIP-848': { 'group.protocol': 'consumer' },
 };
 
-describe.each(['native', 'plain'])('seek with the %s reader', (reader) => {
+describe.each(ways)('seek with the %s reader', (reader) => {
   it.each(Object.keys(PROTOCOLS))('goes back and forward, and the group follows, in %s', async (protocol) => {
     vi.stubEnv('KAFKA_RX_READER', reader);
     const s = await readToEnd({ offsets: memoryOffsets(), properties: PROTOCOLS[protocol] as Properties });

@@ -1,6 +1,7 @@
 /** This library: whole pipelines, each record remembered in LMDB, on a real disk. */
 import { filter, map, Observable, take, tap } from 'rxjs';
 import { readFileSync } from 'node:fs';
+import { addon } from '../../src/addon.js';
 import { Kafka, commit, drain, fromTopic, memoryOffsets, openOffsets, release, toTopic } from '../../src/index.js';
 import type { KafkaRecord } from '../../src/index.js';
 import { contend } from '../contend.js';
@@ -8,6 +9,7 @@ import type { Meter } from '../meter.js';
 import { payloads, transformed } from '../payload.js';
 import type { Payload } from '../payload.js';
 import type { Task } from '../task.js';
+import { way } from '../way.js';
 
 /** How many records are on their way to the broker where no source sets a bound. */
 const WINDOW = 10_000;
@@ -18,7 +20,8 @@ const LARGE_BYTES = 1_000;
 /** What is written is awaited for longer, and slows the reading down: less is fetched ahead. */
 const copied = { maxInFlight: 8_192, fetchBufferBytes: 4 * 1_024 * 1_024 };
 const remembers = process.env['KAFKA_RX_BENCH'] !== 'released';
-const reader = process.env['KAFKA_RX_READER'] ?? 'default';
+const reader = way('KAFKA_RX_READER', process.env['KAFKA_RX_READER'], addon());
+const producer = way('KAFKA_RX_PRODUCER', process.env['KAFKA_RX_PRODUCER'], addon());
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
 /** As soon as a thousand wait for a partition they are sent; to wait for more, or for time to pass, keeps the client's thread busy for nothing. */
 const producerSettings = { lingerMs: 20, properties: { 'batch.num.messages': 1_000, 'queue.buffering.max.messages': 2 * WINDOW } };
@@ -30,9 +33,16 @@ await contend(version, {
       : { pipeline: 'fromTopic → map → release', ...source, of1KB: sourceOfLarge, offsets: 'memoryOffsets', reader },
     run: consume,
   },
-  produce: { settings: { pipeline: 'toTopic', ...producerSettings, window: WINDOW }, run: produce },
+  produce: { settings: { pipeline: 'toTopic', ...producerSettings, window: WINDOW, producer }, run: produce },
   transform: {
-    settings: { pipeline: 'fromTopic → map → toTopic → commit', ...copied, offsets: 'openOffsets, on disk', reader },
+    settings: {
+      pipeline: 'fromTopic → map → toTopic → commit',
+      ...copied,
+      producerSettings: 'the defaults',
+      offsets: 'openOffsets, on disk',
+      reader,
+      producer,
+    },
     run: transform,
   },
   runs: { settings: { pipeline: 'fromTopic → filter → commit', offsets: 'openOffsets, on disk', reader }, run: openRuns },

@@ -25,6 +25,8 @@ const PRODUCER = {
   // A flush says that all were written; reports are for those that were not.
   'delivery.report.only.error': true,
 };
+/** As kafka-rx writes where it only writes; a flush waits for neither. */
+const WRITER = { ...PRODUCER, 'linger.ms': 20, 'batch.num.messages': 1_000 };
 /** Waits for the first message, then takes what is there without waiting: the timeout of `consume` is per message. */
 const LOOP = { batch: 1_000, waitMs: 100 };
 /** Records between two flushes. */
@@ -37,7 +39,7 @@ type Commit = (offsets: readonly { topic: string; partition: number; offset: num
 
 await contend(nodeRdkafkaVersion(), {
   consume: { settings: { ...CONSUMER, loop: LOOP }, run: consume },
-  produce: { settings: { ...PRODUCER, acks: 'all', window: WINDOW }, run: produce },
+  produce: { settings: { ...WRITER, acks: 'all', window: WINDOW }, run: produce },
   transform: { settings: { consumer: CONSUMER, producer: PRODUCER, loop: LOOP, window: TRANSFORM_WINDOW }, run: transform },
 });
 
@@ -95,7 +97,7 @@ async function consume(task: Task, meter: Meter): Promise<void> {
 }
 
 async function produce(task: Task, meter: Meter): Promise<void> {
-  const producer = await connectedProducer(task);
+  const producer = await connectedProducer(task, WRITER);
   const pool = payloads(10_000, task.bytes);
   meter.start();
   for (let sent = 0; sent < task.records;) {
@@ -112,7 +114,7 @@ async function produce(task: Task, meter: Meter): Promise<void> {
 }
 
 async function transform(task: Task, meter: Meter): Promise<void> {
-  const producer = await connectedProducer(task);
+  const producer = await connectedProducer(task, PRODUCER);
   const positions = new Map<number, number>();
   let open = 0;
   let seen = 0;
@@ -134,9 +136,9 @@ async function transform(task: Task, meter: Meter): Promise<void> {
   meter.stop();
 }
 
-async function connectedProducer({ brokers, compression }: Task): Promise<RdProducer> {
+async function connectedProducer({ brokers, compression }: Task, producerSettings: typeof PRODUCER): Promise<RdProducer> {
   const { Producer } = rdkafka();
-  const settings = { ...PRODUCER, 'metadata.broker.list': brokers.join(','), 'compression.codec': compression };
+  const settings = { ...producerSettings, 'metadata.broker.list': brokers.join(','), 'compression.codec': compression };
   const producer = new Producer(settings, { acks: -1 });
   await connected(producer);
   producer.on('delivery-report', (error) => {

@@ -96,14 +96,19 @@ describe('Checkpointer', () => {
       const writeOfOne = '        -^--!';
       const ofManyRuns = '        ----^--!';
       const afterIt = '           -------------^--!';
+      const andAgain = '          ------------------^--!';
 
       at(1, () => {
         for (let offset = 1; offset < 8_000; offset += 2) lane.finish(offset);
       });
       at(8, () => {
+        lane.finish(8_000);
+      });
+      // The write before it was of a single record, but of as many runs.
+      at(14, () => {
         lane.finish(8_001);
       });
-      expectSubscriptions(write$.subscriptions).toBe([writeOfOne, ofManyRuns, afterIt]);
+      expectSubscriptions(write$.subscriptions).toBe([writeOfOne, ofManyRuns, afterIt, andAgain]);
     }),
   );
 

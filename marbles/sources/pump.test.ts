@@ -1,3 +1,4 @@
+import type { SchedulerLike } from 'rxjs';
 import { NEVER, Subject, asyncScheduler, delay, delayWhen, map, merge, share, take, tap, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { commit } from '../../src/operators/commit.js';
@@ -144,6 +145,23 @@ describe('Pump', () => {
   );
 
   it(
+    'has the next batch read while one of a few large ones is emitted',
+    inVirtualTime(({ flush }) => {
+      const kafka = source({ maxBytes: 100 * MIB });
+      const large = (letters: string, first: number) => rowsOf(letters).map((row, i) => ({ ...row, offset: first + i, bytes: MIB / 2 }));
+      const reader = log(large('a', 0));
+      const { values$ } = pumping(kafka, reader, [kafka.lane()]);
+      const happened: string[] = [];
+      at(50, () => {
+        reader.append(...large('bcdefgh', 1));
+      });
+      collect(merge(reader.reads$.pipe(map(() => ' read ')), values$).pipe(tap((what) => happened.push(what))), 140);
+      flush();
+      expect(happened.join('')).toBe(' read a read  read bcdefgh');
+    }),
+  );
+
+  it(
     'emits a few before it asks for what follows them',
     inVirtualTime(({ flush }) => {
       const kafka = source();
@@ -156,6 +174,33 @@ describe('Pump', () => {
       collect(merge(reader.reads$.pipe(map(() => ' read ')), values$).pipe(tap((what) => happened.push(what))), 140);
       flush();
       expect(happened.join('')).toBe(' read a read bc read ');
+    }),
+  );
+
+  it(
+    'reads fewer at a time for whoever takes long over each record, and more again when they are quick',
+    inVirtualTime(({ flush }) => {
+      const kafka = source({ maxRecords: 10_000 });
+      const rows = Array.from({ length: 6_000 }, (_, offset) => ({ value: 'x', offset }));
+      const reader = log(rows);
+      let [seen, workedMs] = [0, 0];
+      const now = (): number => asyncScheduler.now() + workedMs;
+      const scheduler = Object.assign(Object.create(asyncScheduler) as SchedulerLike, { now });
+      const { records$ } = pumping(kafka, reader, [kafka.lane()], { scheduler });
+      const reads = collect(reader.reads$, 140);
+      collect(
+        records$.pipe(
+          tap(() => {
+            seen += 1;
+            // A thousand of them hold the event loop for 50 ms.
+            if (seen <= 1_300) workedMs += 0.05;
+          }),
+        ),
+        140,
+      );
+      flush();
+      // The read ahead was asked for before the batch was emitted.
+      expect(reads.slice(0, 11).join()).toBe('1000,100,100,100,100,100,200,200,400,400,800');
     }),
   );
 

@@ -1,5 +1,5 @@
-import type { Observable } from 'rxjs';
-import { Observable as Rx, Subject, ignoreElements, map, tap } from 'rxjs';
+import type { Observable, SchedulerLike } from 'rxjs';
+import { Observable as Rx, Subject, asyncScheduler, ignoreElements, map, tap } from 'rxjs';
 import type { Position } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
 import type { PartitionLane } from '../../src/sources/lane.js';
@@ -30,12 +30,14 @@ export function pumping(
     onEnd = () => undefined,
     onStranger = () => undefined,
     awaitsAnswer = () => false,
+    scheduler = asyncScheduler,
   }: {
     stallAfterMs?: number;
     onStall?: () => void;
     onEnd?: (end: Position) => void;
     onStranger?: (lane: PartitionLane) => void;
     awaitsAnswer?: () => boolean;
+    scheduler?: SchedulerLike;
   } = {},
 ): Pumping {
   const emitted$ = new Subject<KafkaRecord>();
@@ -55,6 +57,7 @@ export function pumping(
     onStranger,
     stallAfterMs,
     awaitsAnswer,
+    scheduler,
     pause: () => {
       fetching$.next('p');
     },

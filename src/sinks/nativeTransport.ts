@@ -9,6 +9,9 @@ import { Window } from './window.js';
 const REPORTS = 1_000;
 /** Fewer rows are handed over at once: that takes less time than a worker takes to come, and needs none that waits for something else. */
 const FOR_A_WORKER = 100;
+const BYTES_FOR_A_WORKER = 65_536;
+/** For how long reports may hold the event loop at a time. */
+const HOLD_MS = 5;
 /** The columns as `native/producer.cc` lays them out. */
 const [ID, CODE, PARTITION, REPORT_INTEGERS] = [0, 1, 2, 3] as const;
 const [OFFSET, TIMESTAMP, REPORT_DOUBLES] = [0, 1, 2] as const;
@@ -56,7 +59,7 @@ export class NativeTransport implements Transport {
     const window = this.#window;
     while (window.count > 0 || unsent.length > 0) {
       if (window.count === 0) this.#fill(unsent);
-      if (window.count - this.#first >= FOR_A_WORKER) {
+      if (window.count - this.#first >= FOR_A_WORKER || window.size >= BYTES_FOR_A_WORKER) {
         this.#isSending = true;
         this.#send((next) => {
           this.#isSending = false;
@@ -119,6 +122,7 @@ export class NativeTransport implements Transport {
   #settle(): void {
     const [integers, doubles] = [this.#integers, this.#doubles];
     const { outcomes } = this.#events;
+    const end = performance.now() + HOLD_MS;
     for (let count = this.#outbox.take(integers, doubles); count > 0; count = this.#outbox.take(integers, doubles)) {
       for (let i = 0; i < count; i += 1) {
         const id = integers[i * REPORT_INTEGERS + ID] as number;
@@ -139,6 +143,12 @@ export class NativeTransport implements Transport {
           if (partition === NOT_TAKEN) sent.failed(refused(sent.record, code, this.#limits));
           else sent.failed(notAcknowledged(sent.record, code, textOf(code), partition));
         }
+      }
+      if (performance.now() >= end) {
+        setImmediate(() => {
+          this.#settle();
+        });
+        break;
       }
     }
     this.#events.onSettled();

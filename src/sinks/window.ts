@@ -22,6 +22,11 @@ export class Window {
   #lastTopic = '';
   #lastIndex = -1;
 
+  /** In bytes. */
+  get size(): number {
+    return this.#end;
+  }
+
   get isFull(): boolean {
     return this.count === MAX_RECORDS || this.#end >= MAX_BYTES;
   }

@@ -36,8 +36,7 @@ export interface CheckpointerOptions {
  */
 const MANY_RECORDS = 256;
 const REST_MS = 4;
-const MANY_RUNS = 1_000;
-/** A run takes a third of this to be made, packed and put: most of the time is left for records. */
+/** To make, pack and put a million runs takes some 150 ms: most of the time is left for records. */
 const REST_MS_PER_RUN = 0.0005;
 
 /**
@@ -70,7 +69,9 @@ export class Checkpointer implements LaneOwner {
   #inOrder = false;
   #pace: Pace = { everyMs: 0, everyRecords: Infinity };
   #timer: Subscription | undefined;
-  #rest: Subscription | undefined;
+  /** For how long the next write is to wait after the last one, and until when that is. */
+  #restMs = 0;
+  #restsUntil = 0;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -250,24 +251,36 @@ export class Checkpointer implements LaneOwner {
   #schedule(): void {
     const { everyMs, everyRecords } = this.#pace;
     const { demand } = this.#options;
-    const enough = everyMs > 0 ? everyRecords : this.#rest === undefined ? 0 : demand.maxRecords;
+    const enough = everyMs > 0 ? everyRecords : demand.maxRecords;
     // Out of credit, waiting longer would stop the source.
     if (this.#records >= enough || demand.starved) {
       this.#writeAll();
       return;
     }
-    if (this.#rest !== undefined) return;
-    this.#timer ??= this.#scheduler.schedule(() => {
-      this.#timer = undefined;
-      this.#writeAll();
-    }, timerMs(everyMs));
+    if (this.#timer !== undefined) return;
+    const waitMs = everyMs > 0 ? everyMs : this.#restLeftMs();
+    if (waitMs === 0) this.#writeAll();
+    else
+      this.#timer = this.#scheduler.schedule(() => {
+        this.#timer = undefined;
+        this.#writeAll();
+      }, timerMs(waitMs));
   }
 
-  #restFor(ms: number): void {
-    this.#rest = this.#scheduler.schedule(() => {
-      this.#rest = undefined;
-      this.#scheduleIfIdle();
-    }, ms);
+  #restLeftMs(): number {
+    if (this.#restMs === 0) return 0;
+    // A clock may be set meanwhile.
+    const left = Math.min(this.#restMs, this.#restsUntil - this.#scheduler.now());
+    if (left > 0) return left;
+    this.#restMs = 0;
+    return 0;
+  }
+
+  #restAfter(records: number, runs: number): void {
+    const ms = (records >= MANY_RECORDS ? REST_MS : 0) + runs * REST_MS_PER_RUN;
+    // No timer is that short.
+    this.#restMs = ms < 1 ? 0 : ms;
+    if (this.#restMs > 0) this.#restsUntil = this.#scheduler.now() + this.#restMs;
   }
 
   #writeAll(): void {
@@ -278,8 +291,6 @@ export class Checkpointer implements LaneOwner {
   #write(): void {
     this.#timer?.unsubscribe();
     this.#timer = undefined;
-    this.#rest?.unsubscribe();
-    this.#rest = undefined;
     const lanes = this.#dirty;
     const ticket = this.#ticket;
     const records = this.#records;
@@ -298,7 +309,7 @@ export class Checkpointer implements LaneOwner {
     const done = (): void => {
       this.#writing = false;
       for (const lane of written) lane.durable = ticket;
-      if ((records >= MANY_RECORDS || runs >= MANY_RUNS) && this.#pace.everyMs === 0) this.#restFor(REST_MS + runs * REST_MS_PER_RUN);
+      this.#restAfter(records, runs);
       this.#durable$.next(ticket);
       this.#options.demand.remember(records, bytes);
       if (this.#holds === 0 && this.#dirty.length > 0) this.#schedule();

@@ -30,8 +30,10 @@ const SIP_MS = 250;
 /** How often, while an answer is awaited, and for how many sips: each brings a record that has to be held. */
 const AWAITING_SIP_MS = 5;
 const MAX_AWAITING_SIPS = 16;
-/** Fewer are emitted before the read that follows them is asked for: to wake its thread takes longer, and nothing more was there. */
-const WORTH_READING_AHEAD = 16;
+/** So few that did not fill a read are emitted before the next one is asked for: to wake its thread takes longer, and nothing more was there. */
+const FEW_RECORDS = 16;
+/** For how long a batch may hold the event loop: whoever takes longer over its records gets fewer at a time. */
+const HOLD_MS = 5;
 /** How long to let credits gather before reading for a few. */
 const GATHER_MS = 1;
 /** After so many sips since the last record went out of the backlog, fetching is paused: a drought of a quarter of a minute, or a slow trickle. */
@@ -58,6 +60,8 @@ export class Pump {
   #draining = false;
   #stopped = false;
   #gathered = false;
+  /** How many are read at a time at most. */
+  #mostRecords = BATCH_RECORDS;
   /** What a record of the last batch weighed, on average; 0 before there was one. */
   #recordBytes = 0;
   /** The next sip, and the end of the gathering. */
@@ -193,7 +197,7 @@ export class Pump {
 
   #batchSize(free: number): number {
     const byBytes = this.#recordBytes === 0 ? BATCH_RECORDS : Math.ceil(this.#backlog.batchBytes / this.#recordBytes);
-    return Math.max(1, Math.min(BATCH_RECORDS, free, byBytes));
+    return Math.max(1, Math.min(this.#mostRecords, free, byBytes));
   }
 
   #read(max: number, waitMs: number): void {
@@ -231,14 +235,28 @@ export class Pump {
   /** Lets the client gather the next batch while this one is emitted, if there is credit for both, and it is known how large records are. */
   #readAhead(records: number): void {
     const free = this.#backlog.room - records;
-    if (records < WORTH_READING_AHEAD || this.#recordBytes === 0 || this.#draining || free < this.#enough) return;
+    if (
+      records < Math.min(FEW_RECORDS, this.#batchSize(Infinity) / 2) ||
+      records === 0 ||
+      this.#recordBytes === 0 ||
+      this.#draining ||
+      free < this.#enough
+    )
+      return;
     this.#read(this.#batchSize(free), WAIT_MS);
   }
 
   #take(batch: Batch): void {
     if ((batch.length === 0 && batch.ends.length === 0) || this.#draining) return;
     this.#weigh(batch);
+    const began = this.#scheduler.now();
     this.#backlog.take(batch);
+    this.#adapt(batch.length, this.#scheduler.now() - began);
+  }
+
+  #adapt(records: number, tookMs: number): void {
+    if (tookMs > HOLD_MS) this.#mostRecords = Math.max(1, Math.floor((records * HOLD_MS) / tookMs));
+    else if (2 * tookMs <= HOLD_MS && records >= this.#mostRecords) this.#mostRecords = Math.min(BATCH_RECORDS, 2 * this.#mostRecords);
   }
 
   /** A few rows of it will do. */

@@ -29,7 +29,7 @@ export interface PartitionStats extends TopicPartition {
   readonly deliveredLag: number;
   /** The lowest offset that is emitted and not finished. */
   readonly oldestOpen: number | undefined;
-  /** For how long, in milliseconds: at least so long, at most `statsEveryMs` longer; counted from when the statistics are listened to. 0 if there is none. */
+  /** For how long, in milliseconds, as far as the statistics were listened to: at least so long, and at most `statsEveryMs` longer. 0 if there is none. */
   readonly oldestOpenAgeMs: number;
   /** Stretches below `position` that are not known to be finished in the store. */
   readonly holes: number;

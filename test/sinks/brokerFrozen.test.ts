@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { JvmBroker } from '../../broker/index.js';
 import { startJvmBroker } from '../../broker/index.js';
 import { findJava } from '../../broker/java.js';
-import { addon } from '../../src/addon.js';
 import type { Delivery, DeliveryError, KafkaRecord, PublishOutcome } from '../../src/index.js';
 import { DeliveryTimeoutError, Kafka, drain, fromTopic, groupOffsets, produceAll, publisher, toTransaction } from '../../src/index.js';
 import { numberOf, numberedTopic } from '../support/numbered.js';
 import { temporaryFolder } from '../support/temporaryFolder.js';
+import { ways } from '../support/ways.js';
 import { PARTITIONS, numbers, written } from './numberedInputs.js';
 import { failure } from './outcome.js';
 import { created, unique } from './topics.js';
@@ -19,7 +19,6 @@ const RECORDS = Number(process.env['KAFKA_RX_RECORDS'] ?? 10_000);
 const MESSAGE_TIMEOUT_MS = 500;
 /** For so long the broker stands still: the client looks for what is too old once a second. */
 const FROZEN_MS = MESSAGE_TIMEOUT_MS + 1_500;
-const ways = 'addon' in addon() ? (['native', 'plain'] as const) : (['plain'] as const);
 const java = await findJava().then(
   () => true,
   () => false,

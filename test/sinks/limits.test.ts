@@ -1,18 +1,17 @@
 import { from, of, range } from 'rxjs';
 import { afterEach, describe, expect, inject, it, vi } from 'vitest';
-import { addon } from '../../src/addon.js';
 import type { ProducerRecord, PublishOutcome } from '../../src/index.js';
 import { Kafka, produceAll, publish, publisher, toTopic } from '../../src/index.js';
 import { frameBytes } from '../../src/sinks/frame.js';
 import { outgoing } from '../../src/sinks/outgoing.js';
 import { temporaryFolder } from '../support/temporaryFolder.js';
+import { ways } from '../support/ways.js';
 import { collect } from './outcome.js';
 import { created } from './topics.js';
 import { contents, counts } from './witness.js';
 
 const brokers = inject('brokers');
 const real = inject('brokerKind') !== 'embedded';
-const ways = 'addon' in addon() ? (['native', 'plain'] as const) : (['plain'] as const);
 /** A record of its batch alone, with a key of 3 bytes, a value of less than 8 KB, and no headers: what the format adds. */
 const BATCH_OVERHEAD = 61 + 2 + 1 + 1 + 1 + 1 + 2 + 1;
 /** What the client counts for the format. */

@@ -2,16 +2,15 @@ import fc from 'fast-check';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Subject } from 'rxjs';
 import { afterEach, describe, expect, inject, it, vi } from 'vitest';
-import { addon } from '../../src/addon.js';
 import type { Delivery, ProducerRecord } from '../../src/index.js';
 import { DeliveryError, Kafka, toTopic } from '../../src/index.js';
 import { created } from './topics.js';
 import { contents } from './witness.js';
+import { ways } from '../support/ways.js';
 
 /** More by `KAFKA_RX_FAILURES`. */
 const SCHEDULES = Number(process.env['KAFKA_RX_FAILURES'] ?? 4);
 const brokers = inject('brokers');
-const ways = 'addon' in addon() ? (['native', 'plain'] as const) : (['plain'] as const);
 const PARTITIONS = 2;
 /** What the topic takes, and what the client does. */
 const [TOPIC_BYTES, CLIENT_BYTES] = [2_000, 5_000] as const;

@@ -3,7 +3,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { JvmBroker } from '../../broker/index.js';
 import { authorizing, denyEverything, denyWrites, startJvmBroker } from '../../broker/index.js';
 import { findJava } from '../../broker/java.js';
-import { addon } from '../../src/addon.js';
 import type { KafkaRecord } from '../../src/index.js';
 import {
   FencedError,
@@ -20,6 +19,7 @@ import {
 import { numberedTopic } from '../support/numbered.js';
 import { newProducerId, writeRaw } from '../support/rawRecords.js';
 import { temporaryFolder } from '../support/temporaryFolder.js';
+import { ways } from '../support/ways.js';
 import { collect, failure } from './outcome.js';
 import { created, unique } from './topics.js';
 import { contents, counts } from './witness.js';
@@ -28,7 +28,6 @@ const java = await findJava().then(
   () => true,
   () => false,
 );
-const ways = 'addon' in addon() ? (['native', 'plain'] as const) : (['plain'] as const);
 const TOPIC_AUTHORIZATION_FAILED = 29;
 const INVALID_PRODUCER_EPOCH = 47;
 /** The client's own epochs count up from 0. */

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { from, lastValueFrom, map, take, toArray } from 'rxjs';
 import { afterEach, describe, expect, inject, it, vi } from 'vitest';
-import { addon } from '../../src/addon.js';
 import type { KafkaRecord, ProducerRecord } from '../../src/index.js';
 import {
   Kafka,
@@ -18,6 +17,7 @@ import {
 } from '../../src/index.js';
 import { writeNumbers } from '../support/numbered.js';
 import { temporaryFolder } from '../support/temporaryFolder.js';
+import { ways } from '../support/ways.js';
 import { collect } from './outcome.js';
 import { created, unique } from './topics.js';
 
@@ -110,8 +110,6 @@ function shown(buffer: Buffer | null): string | null {
 afterEach(() => {
   vi.unstubAllEnvs();
 });
-
-const ways = 'addon' in addon() ? (['native', 'plain'] as const) : (['plain'] as const);
 
 describe.runIf(real).each(ways)('records on the %s path', (way) => {
   it.each(Object.entries(sinks))('are equal after a round trip through %s, whatever they are made of', async (sinkName, write) => {
