@@ -163,8 +163,11 @@ function positive(name: 'records' | 'rounds' | 'partitions' | 'seconds' | 'runs'
 
 /** A mark at its end says that there were changes beyond it. */
 function commitOfThis(): string {
+  const git = (...words: string[]): string => execFileSync('git', words, { cwd: root, encoding: 'utf8' }).trim();
   try {
-    return execFileSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8' }).trim();
+    // What a bench has written changes nothing of what the next one measures.
+    const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!bench/results', ':!*.md');
+    return `${git('describe', '--always')}${changed === '' ? '' : '-dirty'}`;
   } catch {
     return 'an unknown commit';
   }
