@@ -158,7 +158,7 @@ describe.runIf(real)('toTopic errors', () => {
     expect(error).toBeInstanceOf(BrokerUnavailableError);
     expect(error).toMatchObject({ code: 'BROKER_UNAVAILABLE', retriable: true, brokers: kafka.brokers });
     expect(String(error)).toContain(kafka.brokers[0]);
-    expect(seen[0]).toBe('error');
+    expect(seen).toContain('error');
     expect(seen.indexOf('error')).toBeLessThan(seen.indexOf('failed'));
   });
 
