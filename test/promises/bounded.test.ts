@@ -10,8 +10,8 @@ const PATIENCE_MS = 180_000;
 const MAX_POLL_INTERVAL_MS = 6_000;
 /** Shorter where the same is run a second time, with the plain reader. */
 const plain = process.env['KAFKA_RX_READER'] === 'plain';
-const SLOW_S = plain ? 15 : 40;
-const STUCK_S = plain ? 14 : 25;
+const SLOW_S = plain ? 15 : 20;
+const STUCK_S = plain ? 14 : 20;
 
 /** Says how many records are open: emitted, and not yet through `commit()`. */
 class Open {
