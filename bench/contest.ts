@@ -40,14 +40,15 @@ export interface Contest extends InRounds {
 export async function contest(bench: Bench, figure: Figure, one: Case, id: string): Promise<Contest> {
   const { brokers, say } = bench;
   const contenders = bench.contenders.filter((contender) => does(contender, one.work));
-  const { compressed, ...topics } = await prepare(bench, one, id);
+  const compressed = await prepare(bench, one, id);
   if (compressed !== null) say(`  ${realistic(compressed, one)}`);
   const perform = (contender: Contender, runId: string): Promise<Account> => {
     const { name } = contender;
     const task: Task = {
       work: one.work,
       brokers,
-      ...topics,
+      topic: id,
+      output: `${id}-output`,
       records: one.records,
       bytes: one.bytes,
       compression: one.compression,
@@ -59,11 +60,11 @@ export async function contest(bench: Bench, figure: Figure, one: Case, id: strin
     return one.perSecond === undefined ? once(bench, contender, one, task) : paced(bench, contender, one, task);
   };
   // A broker that has not done such work yet is slow at it: whoever came first would pay for that. A profile is of the rounds only.
-  for (const contender of contenders.slice(0, 1)) {
-    await perform({ ...contender, execArgv: [] }, `${id}-before`).catch((error: unknown) => {
-      say(`  ${one.name}, before the rounds: ${contender.name} failed: ${reasonOf(error)}`);
+  const [first] = contenders;
+  if (first !== undefined)
+    await perform({ ...first, execArgv: [] }, `${id}-before`).catch((error: unknown) => {
+      say(`  ${one.name}, before the rounds: ${first.name} failed: ${reasonOf(error)}`);
     });
-  }
   const accounts = new Map<string, Account[]>(contenders.map(({ name }) => [name, []]));
   const absent = leftOut(bench.contenders, one.work);
   const round = async (number: number): Promise<void> => {
@@ -88,15 +89,13 @@ export async function contest(bench: Bench, figure: Figure, one: Case, id: strin
   return { round, result: () => ({ ...one, compressed, rows: rows(figure, accounts), absent }) };
 }
 
-/** Makes the topics of a case, and fills the one that is to be read. */
-async function prepare({ brokers }: Bench, one: Case, id: string): Promise<{ topic: string; output: string; compressed: number | null }> {
-  const { partitions, work, records, openRuns = 0 } = one;
-  const [topic, output] = [id, `${id}-output`];
-  if (one.perSecond !== undefined) return { topic, output, compressed: null };
-  if (work === 'produce') return { topic, output, compressed: null };
+/** Makes and fills the topic of a case that is to be read; answers how many times smaller it was on the wire, if it is compressed. */
+async function prepare({ brokers }: Bench, one: Case, topic: string): Promise<number | null> {
+  const { partitions, work, records, perSecond, compression, openRuns = 0 } = one;
+  if (perSecond !== undefined || work === 'produce') return null;
   await createTopic(brokers, topic, { partitions });
   const ratio = await fill({ ...one, brokers, topic, records: records + 2 * openRuns });
-  return { topic, output, compressed: one.compression === 'none' ? null : ratio };
+  return compression === 'none' ? null : ratio;
 }
 
 /** A run that reads what is there, or writes to a topic of its own; what it says it has written must be there. */

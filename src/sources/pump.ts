@@ -235,13 +235,7 @@ export class Pump {
   /** Lets the client gather the next batch while this one is emitted, if there is credit for both, and it is known how large records are. */
   #readAhead(records: number): void {
     const free = this.#backlog.room - records;
-    if (
-      records < Math.min(FEW_RECORDS, this.#batchSize(Infinity) / 2) ||
-      records === 0 ||
-      this.#recordBytes === 0 ||
-      this.#draining ||
-      free < this.#enough
-    )
+    if (records < Math.min(FEW_RECORDS, this.#batchSize(Infinity) / 2) || this.#recordBytes === 0 || this.#draining || free < this.#enough)
       return;
     this.#read(this.#batchSize(free), WAIT_MS);
   }

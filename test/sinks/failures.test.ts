@@ -151,14 +151,17 @@ describe.runIf(real)('toTopic errors', () => {
   it('with a BrokerUnavailableError when no broker answers in time, and tells of it on events$ before', async () => {
     await using kafka = new Kafka({ brokers: [await nobody()], connectTimeoutMs: 1_000 });
     const seen: string[] = [];
-    void kafka.events$.forEach(({ type }) => seen.push(type));
+    void kafka.events$.forEach(({ type }) => {
+      // Without the addon there is a notice of that before.
+      if (type !== 'notice') seen.push(type);
+    });
 
     const error = await failure(NEVER.pipe(toTopic(kafka, 'out', () => null))).finally(() => seen.push('failed'));
 
     expect(error).toBeInstanceOf(BrokerUnavailableError);
     expect(error).toMatchObject({ code: 'BROKER_UNAVAILABLE', retriable: true, brokers: kafka.brokers });
     expect(String(error)).toContain(kafka.brokers[0]);
-    expect(seen).toContain('error');
+    expect(seen[0]).toBe('error');
     expect(seen.indexOf('error')).toBeLessThan(seen.indexOf('failed'));
   });
 
