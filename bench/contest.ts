@@ -5,6 +5,7 @@ import { does, leftOut } from './contenders.js';
 import type { Contender } from './contenders.js';
 import { whole } from './figures.js';
 import { countOf, fill } from './fill.js';
+import { fetchMemory } from './memory.js';
 import { pacer } from './pace.js';
 import { rows } from './results.js';
 import type { CaseResult } from './results.js';
@@ -13,11 +14,14 @@ import type { InRounds } from './rounds.js';
 import { folderOf, run } from './run.js';
 import type { Case, Figure } from './scenarios.js';
 import type { Account, Task } from './task.js';
+import { warmUp } from './warmUp.js';
 
 /** JSON gets three to five times smaller by lz4; on the wire there is also what Kafka adds to each record. */
 const REALISTIC = { least: 2.7, most: 5.5 };
 /** Records per partition, so that batches are full. */
 const ENOUGH = 20_000;
+/** What a record takes in a log beyond its value: its key, and Kafka's own. */
+const PER_RECORD = 20;
 
 export interface Bench {
   readonly brokers: readonly string[];
@@ -59,12 +63,15 @@ export async function contest(bench: Bench, figure: Figure, one: Case, id: strin
     };
     return one.perSecond === undefined ? once(bench, contender, one, task) : paced(bench, contender, one, task);
   };
-  // A broker that has not done such work yet is slow at it: whoever came first would pay for that. A profile is of the rounds only.
   const [first] = contenders;
-  if (first !== undefined)
-    await perform({ ...first, execArgv: [] }, `${id}-before`).catch((error: unknown) => {
+  if (first !== undefined) {
+    // A profile is of the rounds only.
+    const before = (number: number): Promise<Account> => perform({ ...first, execArgv: [] }, `${id}-before-${number}`);
+    // Where the writer sets the pace no run is faster than another.
+    await (one.perSecond === undefined ? warmUp(before) : before(0)).catch((error: unknown) => {
       say(`  ${one.name}, before the rounds: ${first.name} failed: ${reasonOf(error)}`);
     });
+  }
   const accounts = new Map<string, Account[]>(contenders.map(({ name }) => [name, []]));
   const absent = leftOut(bench.contenders, one.work);
   const round = async (number: number): Promise<void> => {
@@ -99,11 +106,12 @@ async function prepare({ brokers }: Bench, one: Case, topic: string): Promise<nu
 }
 
 /** A run that reads what is there, or writes to a topic of its own; what it says it has written must be there. */
-async function once({ brokers, deletes, patienceMs, say }: Bench, contender: Contender, one: Case, task: Task): Promise<Account> {
+async function once({ brokers, deletes, patienceMs, folder, say }: Bench, contender: Contender, one: Case, task: Task): Promise<Account> {
   if (one.work !== 'produce' && one.work !== 'transform') return run(contender, task, { patienceMs });
   const written = `${task.group}-written`;
   await createTopic(brokers, written, { partitions: one.partitions });
   try {
+    await fetchMemory(folder, one.records * (one.bytes + PER_RECORD));
     const account = await run(contender, { ...task, [one.work === 'produce' ? 'topic' : 'output']: written }, { patienceMs });
     const missing = one.records - (await countOf(brokers, written, one.partitions));
     if (missing > 0) throw new Error(`it left out ${missing} of ${one.records} records`);

@@ -6,8 +6,8 @@ import type { Measured, Message, Task } from './task.js';
 /**
  * Counts records between two points in time.
  *
- * The clock starts when the client has its partitions (or its connection, for who only writes), not with the first record: by then some
- * clients have fetched and unpacked megabytes.
+ * The clock starts when the client has its partitions, not with the first record: by then some clients have fetched and unpacked megabytes.
+ * For who only writes it starts when a first record was acknowledged: not all know before when they are connected.
  */
 export class Meter {
   readonly #records: number;

@@ -8,6 +8,9 @@ export interface Payload {
   readonly value: Buffer;
 }
 
+/** From here on values are large: fewer of them make a batch, and fewer are on their way at once. */
+export const LARGE_BYTES = 1_000;
+
 const SEED = 20_240_229;
 const STATUS = ['created', 'paid', 'packed', 'shipped', 'delivered', 'returned'];
 const COUNTRIES = ['DE', 'FR', 'NL', 'PL', 'SE', 'US', 'JP', 'BR'];

@@ -48,7 +48,7 @@ const RUNS = [1, 1_000, 100_000, 1_000_000, 10_000_000];
 export function scenarios({ records, partitions, latencySeconds, maxRuns }: Size): readonly Scenario[] {
   const plain = { records, bytes: SMALL, compression: 'none', headers: false, partitions } as const;
   const lz4 = { ...plain, compression: 'lz4' } as const;
-  const fewer = Math.ceil(records / 4);
+  const fewer = Math.ceil(records / 2);
   const runsRecords = Math.min(records, 100_000);
   return [
     {

@@ -46,7 +46,7 @@ namespace {
 enum Column : size_t {
   TOPIC,       // index in `texts`, or -1 where an error is not about a topic
   PARTITION,   // or -1
-  EPOCH,       // of the partition's leader, or -1
+  EPOCH,       // of the partition's leader when it wrote this, or -1
   CODE,        // 0; librdkafka's code in a row that is an error or the end of a partition, whose value is then the text
   START,       // in `bytes`
   KEY,         // length
@@ -54,6 +54,7 @@ enum Column : size_t {
   HEADER,      // index of the first
   HEADERS,     // how many
   SIZE,        // key, value, header names and values together
+  TIME_TYPE,   // librdkafka's: 0 none, 1 set by who produced the record, 2 by the broker that appended it
   INTEGERS
 };
 constexpr size_t DOUBLES = 2;
@@ -222,7 +223,8 @@ class Read : public Nan::AsyncWorker {
       bool isRecord = from.code == RD_KAFKA_RESP_ERR_NO_ERROR;
       size_t start = at_;
       doubles[0] = message == nullptr ? -1 : static_cast<double>(message->offset);
-      doubles[1] = isRecord ? static_cast<double>(rd_kafka_message_timestamp(message, nullptr)) : -1;
+      rd_kafka_timestamp_type_t timeType = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+      doubles[1] = isRecord ? static_cast<double>(rd_kafka_message_timestamp(message, &timeType)) : -1;
       row[TOPIC] = message == nullptr ? -1 : TopicOf(message);
       row[PARTITION] = message == nullptr ? -1 : message->partition;
       row[EPOCH] = isRecord ? rd_kafka_message_leader_epoch(message) : -1;
@@ -237,6 +239,7 @@ class Read : public Nan::AsyncWorker {
         *header++ = Append(headers_[nextHeader].value, headers_[nextHeader].size);
       }
       row[SIZE] = static_cast<int32_t>(at_ - start + from.names);
+      row[TIME_TYPE] = timeType;
       doubles += DOUBLES;
       row += INTEGERS;
     }

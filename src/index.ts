@@ -91,7 +91,7 @@ export { drain } from './drain.js';
 export type { DrainOptions } from './drain.js';
 
 export { detach } from './record.js';
-export type { Delivery, Headers, KafkaRecord, ProducerHeaders, ProducerRecord } from './record.js';
+export type { Delivery, Headers, KafkaRecord, ProducerHeaders, ProducerRecord, TimestampType } from './record.js';
 export type { Gap, GroupTransaction, Position, Positioned, StaleState, TopicPartition, TransactionMember } from './position.js';
 
 export * from './errors.js';

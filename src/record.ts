@@ -4,6 +4,9 @@ import type { Positioned, TopicPartition } from './position.js';
 /** Record headers: name and value in the order in which they were written, names may repeat. */
 export type Headers = readonly (readonly [name: string, value: Buffer | null])[];
 
+/** As the topic's `message.timestamp.type` names them: whoever produced the record set the time, or the broker when it appended the record. */
+export type TimestampType = 'CreateTime' | 'LogAppendTime';
+
 /**
  * The key under which a record whose value was decoded carries the value as it was read, so that it can be written elsewhere as it was.
  *
@@ -21,6 +24,10 @@ export interface KafkaRecord<V = Buffer | null, K = Buffer | null> extends Topic
   readonly offset: number;
   /** Milliseconds since the epoch, or -1 if the record has none. */
   readonly timestamp: number;
+  /** Who set the timestamp; `undefined` if the record's format has none, and without the native addon, which alone is told. */
+  readonly timestampType?: TimestampType | undefined;
+  /** The epoch of the partition's leader that wrote the record; `undefined` where the broker does not say, and without the native addon. */
+  readonly leaderEpoch?: number | undefined;
   /** `null` and empty are different things. */
   readonly key: K;
   /** `null` is a tombstone; it is not the same as an empty value. */

@@ -13,10 +13,9 @@ import { KAFKA_VERSION, kafkaJars } from '../broker/jars.js';
 import { findJava } from '../broker/java.js';
 import { askMetadata } from '../broker/metadata.js';
 import { embeddedKafka } from '../src/testing/index.js';
+import { eventually } from './support/eventually.js';
 
 const LONG = 120_000;
-/** Shorter, so that a failure shows the condition that was not met. */
-const patience = { timeout: 30_000 };
 const java = await findJava().then(
   () => true,
   () => false,
@@ -215,12 +214,12 @@ describe.runIf(java)('Apache Kafka on a local JVM', () => {
 
     child.kill('SIGKILL');
 
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await isOpen(address)).toBe(false);
-    }, patience);
-    await vi.waitFor(async () => {
+    });
+    await eventually(async () => {
       expect(await readdir(folder)).toEqual([]);
-    }, patience);
+    });
   });
 
   it('goes down, with its data, when the process that started it exits without closing it', { timeout: LONG }, async () => {
@@ -229,9 +228,9 @@ describe.runIf(java)('Apache Kafka on a local JVM', () => {
     child.disconnect();
 
     expect(await once(child, 'exit')).toEqual([0, null]);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await isOpen(address)).toBe(false);
-    }, patience);
+    });
     expect(await readdir(folder)).toEqual([]);
   });
 });

@@ -1,7 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Observable } from 'rxjs';
-import { BehaviorSubject, NEVER, concat, filter, firstValueFrom, from, lastValueFrom, mergeMap, of, take, tap, toArray } from 'rxjs';
+import {
+  BehaviorSubject,
+  NEVER,
+  Subject,
+  concat,
+  filter,
+  firstValueFrom,
+  from,
+  lastValueFrom,
+  mergeMap,
+  of,
+  take,
+  tap,
+  toArray,
+} from 'rxjs';
 import { describe, expect, inject, it } from 'vitest';
 import { deleteRecords } from '../broker/index.js';
 import type { Checkpoint, KafkaEvent, KafkaRecord, MeasuredSource, OffsetStore, SourceStats } from '../src/index.js';
@@ -131,10 +145,17 @@ describe.runIf(inject('brokerKind') !== 'embedded').concurrent('every older syst
     const topic = await numbers();
     await using s = cluster();
     let [open, most] = [0, 0];
+    const full$ = new Subject<void>();
+    const wasFull = firstValueFrom(full$, { defaultValue: undefined });
     await drain(
       fromTopic(s.kafka, topic, { group: unique('limit'), offsets: memoryOffsets(), maxInFlight: 3 }).pipe(
-        tap(() => (most = Math.max(most, (open += 1)))),
-        mergeMap((record) => delay(1, record)),
+        tap(() => {
+          open += 1;
+          most = Math.max(most, open);
+          if (open === 3) full$.next();
+        }),
+        // Nothing is finished before there are as many as there may be.
+        mergeMap((record) => wasFull.then(() => delay(1, record))),
         commit(),
         tap(() => (open -= 1)),
         take(RECORDS),

@@ -6,6 +6,7 @@ import { Kafka, drain, fromTopic, groupOffsets, publisher, toTopic, toTransactio
 import { numberedTopic, unique } from './support/numbered.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
 import { ways } from './support/ways.js';
+import { eventually } from './support/eventually.js';
 
 const brokers = inject('brokers');
 const isReal = inject('brokerKind') !== 'embedded';
@@ -138,12 +139,9 @@ describe('the statistics of producers', () => {
       )
       .subscribe();
     expect(await throttled).toMatchObject({ type: 'throttle' });
-    await vi.waitFor(
-      () => {
-        expect(seen).toBe(200);
-      },
-      { timeout: 50_000 },
-    );
+    await eventually(() => {
+      expect(seen).toBe(200);
+    });
     done.unsubscribe();
     await kafka.close();
     expect(samples.at(-1)).toMatchObject({ name: `producer ${id}`, delivered: 200, failed: 0, sendQueueLength: 0 });

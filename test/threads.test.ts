@@ -1,8 +1,9 @@
 import { merge } from 'rxjs';
-import { expect, inject, it, vi } from 'vitest';
+import { expect, inject, it } from 'vitest';
 import { createTopic } from '../broker/index.js';
 import { Kafka, readTopic } from '../src/index.js';
 import { unique } from './support/numbered.js';
+import { eventually } from './support/eventually.js';
 
 const brokers = inject('brokers');
 
@@ -18,7 +19,7 @@ it("sources that leave hardly a thread of libuv's pool are told of it, with the 
   });
   const live = [1, 2, 3, 4].map(() => readTopic(kafka, topic));
   const sources = merge(...live).subscribe({ error: (error: unknown) => failures.push(error) });
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(notices).toEqual([expect.stringMatching(/^3 sources wait .* of the 4 threads .* UV_THREADPOOL_SIZE=7 /)]);
   });
   sources.unsubscribe();

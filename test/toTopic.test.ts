@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Observable } from 'rxjs';
 import { concat, defer, EMPTY, from, map, of, Subject, take } from 'rxjs';
-import { describe, expect, inject, it, vi } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
 import { addon } from '../src/addon.js';
 import type { Delivery, KafkaRecord, ProducerRecord } from '../src/index.js';
 import { commit, fromTopic, Kafka, memoryOffsets, toTopic } from '../src/index.js';
@@ -9,6 +9,7 @@ import { embeddedKafka } from '../src/testing/index.js';
 import { collect } from './sinks/outcome.js';
 import { created, unique } from './sinks/topics.js';
 import { contents, counts } from './sinks/witness.js';
+import { eventually } from './support/eventually.js';
 
 const brokers = inject('brokers');
 const producesNatively = () =>
@@ -45,7 +46,7 @@ describe.runIf(real)('toTopic', () => {
     source$.next({ name: 'both', to: [0, 1] });
     source$.next({ name: 'second', to: [0] });
     source$.next({ name: 'third', to: [0] });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await counts(brokers, topic)).toEqual([3, 0]);
     });
     await roundTrip(kafka);

@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { filter, firstValueFrom, of } from 'rxjs';
-import { describe, expect, inject, it, vi } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
 import type { ServedStats } from '../src/index.js';
 import { ClosedError, Kafka, OptionError, StatsUnavailableError, commit, fromTopic, memoryOffsets, serveStats } from '../src/index.js';
 import { viewOn } from '../src/cli/top.js';
 import { numberedTopic, unique } from './support/numbered.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
+import { eventually } from './support/eventually.js';
 
 const brokers = inject('brokers');
 const PROGRAM = fileURLToPath(new URL('../.build/src/cli/main.js', import.meta.url));
@@ -61,12 +62,9 @@ describe('kafka-rx top', () => {
     await using running = await pipeline(folder.path);
     const live = top(running.socket);
     const { group, topic } = running;
-    await vi.waitFor(
-      () => {
-        expect(live.said.out).toMatch(new RegExp(`source=${group} state=running lag=\\d+ unread=0 open=40 free=4056 .*commit_ms=\\d`));
-      },
-      { timeout: 50_000 },
-    );
+    await eventually(() => {
+      expect(live.said.out).toMatch(new RegExp(`source=${group} state=running lag=\\d+ unread=0 open=40 free=4056 .*commit_ms=\\d`));
+    });
     const rows = live.said.out.split('\n').filter((line) => line.includes('open=') && line.includes(`partition=${topic}/`));
     expect(new Set(rows.map((row) => /partition=\S+\/(\d)/.exec(row)?.[1]))).toEqual(new Set(['0', '1', '2', '3']));
     expect(live.said.out).not.toContain('\u001b');

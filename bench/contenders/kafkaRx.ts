@@ -6,25 +6,29 @@ import { Kafka, commit, drain, fromTopic, memoryOffsets, openOffsets, release, t
 import type { KafkaRecord } from '../../src/index.js';
 import { contend } from '../contend.js';
 import type { Meter } from '../meter.js';
-import { payloads, transformed } from '../payload.js';
+import { LARGE_BYTES, payloads, transformed } from '../payload.js';
 import type { Payload } from '../payload.js';
 import type { Task } from '../task.js';
 import { way } from '../way.js';
 
-/** How many records are on their way to the broker where no source sets a bound. */
-const WINDOW = 10_000;
 /** At a million records per second the default of 4,096 is out before the disk has answered; of records of 1 KB fewer come. */
 const source = { maxInFlight: 16_384 };
 const sourceOfLarge = { maxInFlight: 8_192 };
-const LARGE_BYTES = 1_000;
 /** What is written is awaited for longer, and slows the reading down: less is fetched ahead. */
 const copied = { maxInFlight: 8_192, fetchBufferBytes: 4 * 1_024 * 1_024 };
 const remembers = process.env['KAFKA_RX_BENCH'] !== 'released';
 const reader = way('KAFKA_RX_READER', process.env['KAFKA_RX_READER'], addon());
 const producer = way('KAFKA_RX_PRODUCER', process.env['KAFKA_RX_PRODUCER'], addon());
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
-/** As soon as a thousand wait for a partition they are sent; to wait for more, or for time to pass, keeps the client's thread busy for nothing. */
-const producerSettings = { lingerMs: 20, properties: { 'batch.num.messages': 1_000, 'queue.buffering.max.messages': 2 * WINDOW } };
+/**
+ * `window`: how many records are on their way to the broker, where no source sets a bound.
+ *
+ * As soon as a batch is full it is sent. The time it may wait for that is longer than a record waits for those before it: librdkafka's thread
+ * is busy for nothing while something is overdue in a partition that awaits an answer. With more partitions than a window has
+ * batches none may have a full one, and all go when they are overdue.
+ */
+const writes = { window: 7_000, lingerMs: 50, properties: { 'batch.num.messages': 1_000 } };
+const writesLarge = { window: 7_000, lingerMs: 50, properties: { 'batch.num.messages': 700, 'max.in.flight': 2 } };
 
 await contend(version, {
   consume: {
@@ -33,7 +37,7 @@ await contend(version, {
       : { pipeline: 'fromTopic → map → release', ...source, of1KB: sourceOfLarge, offsets: 'memoryOffsets', reader },
     run: consume,
   },
-  produce: { settings: { pipeline: 'toTopic', ...producerSettings, window: WINDOW, producer }, run: produce },
+  produce: { settings: { pipeline: 'toTopic', ...writes, of1KB: writesLarge, producer }, run: produce },
   transform: {
     settings: {
       pipeline: 'fromTopic → map → toTopic → commit',
@@ -68,6 +72,7 @@ async function consume(task: Task, meter: Meter): Promise<void> {
 
 async function produce(task: Task, meter: Meter): Promise<void> {
   await using kafka = new Kafka({ brokers: task.brokers });
+  const { window, ...settings } = task.bytes >= LARGE_BYTES ? writesLarge : writes;
   const pool = payloads(10_000, task.bytes);
   let wanted: () => void = () => undefined;
   let acknowledged = -1;
@@ -75,7 +80,7 @@ async function produce(task: Task, meter: Meter): Promise<void> {
   const payloads$ = new Observable<Payload>((subscriber) => {
     let sent = 0;
     wanted = () => {
-      while (sent < task.records && sent - acknowledged < WINDOW) {
+      while (sent < task.records && sent - acknowledged < window) {
         subscriber.next(pool[sent % pool.length] as Payload);
         sent += 1;
       }
@@ -85,7 +90,7 @@ async function produce(task: Task, meter: Meter): Promise<void> {
   });
   await drain(
     payloads$.pipe(
-      toTopic(kafka, task.topic, (payload) => payload, { ...producerSettings, topicProperties: { 'compression.codec': task.compression } }),
+      toTopic(kafka, task.topic, (payload) => payload, { ...settings, topicProperties: { 'compression.codec': task.compression } }),
       tap(() => {
         acknowledged += 1;
         if (acknowledged === 0) meter.start();

@@ -102,6 +102,7 @@ async function produce(task: Task, meter: Meter): Promise<void> {
       meter.count(messages.length);
     }
   };
+  await producer.send({ ...SEND, topic: task.topic, compression: codecOf(task), messages: pool.slice(0, 1) });
   meter.start();
   await Promise.all(Array.from({ length: IN_FLIGHT }, send));
   meter.stop();

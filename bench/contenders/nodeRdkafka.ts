@@ -2,7 +2,8 @@
 import type { Assignment, LibrdKafkaError, Message, Producer as RdProducer } from 'node-rdkafka';
 import { contend } from '../contend.js';
 import type { Meter } from '../meter.js';
-import { payloads, transformed } from '../payload.js';
+import { LARGE_BYTES, payloads, transformed } from '../payload.js';
+import type { Payload } from '../payload.js';
 import { connected, nodeRdkafkaVersion, rdkafka } from '../rdkafka.js';
 import type { Task } from '../task.js';
 
@@ -26,7 +27,8 @@ const PRODUCER = {
   'delivery.report.only.error': true,
 };
 /** As kafka-rx writes where it only writes; a flush waits for neither. */
-const WRITER = { ...PRODUCER, 'linger.ms': 20, 'batch.num.messages': 1_000 };
+const WRITER = { ...PRODUCER, 'linger.ms': 50, 'batch.num.messages': 1_000 };
+const WRITER_OF_LARGE = { ...WRITER, 'batch.num.messages': 700, 'max.in.flight': 2 };
 /** Waits for the first message, then takes what is there without waiting: the timeout of `consume` is per message. */
 const LOOP = { batch: 1_000, waitMs: 100 };
 /** Records between two flushes. */
@@ -39,7 +41,7 @@ type Commit = (offsets: readonly { topic: string; partition: number; offset: num
 
 await contend(nodeRdkafkaVersion(), {
   consume: { settings: { ...CONSUMER, loop: LOOP }, run: consume },
-  produce: { settings: { ...WRITER, acks: 'all', window: WINDOW }, run: produce },
+  produce: { settings: { ...WRITER, of1KB: WRITER_OF_LARGE, acks: 'all', window: WINDOW }, run: produce },
   transform: { settings: { consumer: CONSUMER, producer: PRODUCER, loop: LOOP, window: TRANSFORM_WINDOW }, run: transform },
 });
 
@@ -97,14 +99,17 @@ async function consume(task: Task, meter: Meter): Promise<void> {
 }
 
 async function produce(task: Task, meter: Meter): Promise<void> {
-  const producer = await connectedProducer(task, WRITER);
+  const producer = await connectedProducer(task, task.bytes >= LARGE_BYTES ? WRITER_OF_LARGE : WRITER);
   const pool = payloads(10_000, task.bytes);
+  const [{ key, value }] = pool as [Payload];
+  producer.produce(task.topic, null, value, key);
+  await flushed(producer);
   meter.start();
   for (let sent = 0; sent < task.records;) {
     const until = Math.min(task.records, sent + WINDOW);
     const from = sent;
     for (; sent < until; sent += 1) {
-      const { key, value } = pool[sent % pool.length] as { key: Buffer; value: Buffer };
+      const { key, value } = pool[sent % pool.length] as Payload;
       producer.produce(task.topic, null, value, key);
     }
     await flushed(producer);

@@ -2,6 +2,7 @@
 import { contend } from '../contend.js';
 import type { Meter } from '../meter.js';
 import { payloads, transformed } from '../payload.js';
+import type { Payload } from '../payload.js';
 import { connected, nodeRdkafkaVersion, rdkafka } from '../rdkafka.js';
 import type { Task } from '../task.js';
 
@@ -47,10 +48,9 @@ async function consume(task: Task, meter: Meter): Promise<void> {
 async function produce(task: Task, meter: Meter): Promise<void> {
   const send = await sender(task, task.topic, meter);
   const pool = payloads(10_000, task.bytes);
-  meter.start();
   const sendFrom = (first: number): void => {
     for (let i = first; i < task.records; i += 1) {
-      const { key, value } = pool[i % pool.length] as { key: Buffer; value: Buffer };
+      const { key, value } = pool[i % pool.length] as Payload;
       if (!send(key, value)) {
         setTimeout(sendFrom, FULL_MS, i);
         return;
@@ -93,6 +93,7 @@ async function sender(task: Task, topic: string, meter: Meter): Promise<(key: Bu
   producer.setPollInterval(POLL_MS);
   producer.on('delivery-report', (error) => {
     if (error as unknown) throw new Error('a record was not written', { cause: error });
+    meter.start();
     if (meter.count(1)) meter.stop();
   });
   return (key, value) => {

@@ -2,6 +2,7 @@
 import { contend } from '../contend.js';
 import type { Meter } from '../meter.js';
 import { payloads, transformed } from '../payload.js';
+import type { Payload } from '../payload.js';
 import { peer, peerVersion } from '../peers.js';
 import type { Compression, Task } from '../task.js';
 
@@ -88,13 +89,15 @@ async function produce(task: Task, meter: Meter): Promise<void> {
       const from = sent;
       sent = Math.min(task.records, sent + most);
       const messages = Array.from({ length: sent - from }, (_, i) => {
-        const { key, value } = pool[(from + i) % pool.length] as { key: Buffer; value: Buffer };
+        const { key, value } = pool[(from + i) % pool.length] as Payload;
         return { topic: task.topic, key, value };
       });
       await producer.send({ ...PRODUCER, messages, compression: task.compression });
       meter.count(messages.length);
     }
   };
+  const [{ key, value }] = pool as [Payload];
+  await producer.send({ ...PRODUCER, messages: [{ topic: task.topic, key, value }], compression: task.compression });
   meter.start();
   await Promise.all(Array.from({ length: IN_FLIGHT }, send));
   meter.stop();

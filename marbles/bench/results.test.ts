@@ -13,6 +13,7 @@ import { interleave } from '../../bench/rounds.js';
 import { scenarios } from '../../bench/scenarios.js';
 import { cellsOf, comparisonLine, report } from '../../bench/tables.js';
 import type { Account } from '../../bench/task.js';
+import { warmUp } from '../../bench/warmUp.js';
 import { way } from '../../bench/way.js';
 import type { Addon, AddonOrReason } from '../../src/addon.js';
 
@@ -204,6 +205,16 @@ describe('the course of a bench', () => {
     }));
     await interleave(cases, 4);
     expect(seen.join(' ')).toBe('a0 b0 c0 b1 c1 a1 c2 a2 b2 a3 b3 c3');
+  });
+
+  it('has the broker warm when two runs in a row were no faster than the best before', async () => {
+    const took = [5, 4, 4.5, 3, 3, 3.1, 2];
+    const runs: number[] = [];
+    await warmUp((number) => {
+      runs.push(number);
+      return Promise.resolve({ seconds: took[number] as number });
+    });
+    expect(runs).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
   it('says which way kafka-rx really goes, and goes no other than the one that was asked for', () => {

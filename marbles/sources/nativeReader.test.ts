@@ -11,6 +11,10 @@ const PARTITION_EOF = -191;
 interface Row {
   readonly offset: number;
   readonly code?: number;
+  /** Of the leader. */
+  readonly epoch?: number;
+  /** librdkafka's number for who set the time. */
+  readonly timeType?: number;
   readonly key?: string | null;
   readonly value?: string | null;
   readonly headers?: readonly (readonly [name: string, value: string | null])[];
@@ -28,12 +32,12 @@ function rows(...given: readonly Row[]): ReadRows {
       bytes += text ?? '';
       return text === null ? -1 : text.length;
     };
-    for (const { offset, code = 0, key = null, value = null, headers: own = [] } of given) {
+    for (const { offset, code = 0, epoch = 7, timeType = 1, key = null, value = null, headers: own = [] } of given) {
       const start = bytes.length;
       doubles.push(offset, code === 0 ? 1_000 + offset : -1);
-      integers.push(0, 3, 7, code, start, length(key), length(value), headers.length / 2, own.length);
+      integers.push(0, 3, code === 0 ? epoch : -1, code, start, length(key), length(value), headers.length / 2, own.length);
       for (const [name, text] of own) headers.push(texts.push(name) - 1, length(text));
-      integers.push(bytes.length - start + own.reduce((sum, [name]) => sum + name.length, 0));
+      integers.push(bytes.length - start + own.reduce((sum, [name]) => sum + name.length, 0), code === 0 ? timeType : 0);
     }
     const columns = new Uint8Array(doubles.length * 8 + (integers.length + headers.length) * 4);
     new Float64Array(columns.buffer, 0, doubles.length).set(doubles);
@@ -77,13 +81,28 @@ describe('nativeReader', () => {
         partition: 3,
         offset: 5,
         timestamp: 1_005,
+        timestampType: 'CreateTime',
+        leaderEpoch: 7,
         key: Buffer.from('k'),
         value: Buffer.from('first'),
         headers: headers.map(([name, text]) => [name, text === null ? null : Buffer.from(text)]),
       },
       { offset: 6, key: null, value: Buffer.from('second'), headers: [] },
     ]);
-    expect(Object.keys(records[0] as object)).toEqual(['topic', 'partition', 'offset', 'timestamp', 'key', 'value', 'headers']);
+    const fields = ['topic', 'partition', 'offset', 'timestamp', 'timestampType', 'leaderEpoch', 'key', 'value', 'headers'];
+    expect(Object.keys(records[0] as object)).toEqual(fields);
+  });
+
+  it('says who set the time and the epoch of the leader, where librdkafka knows them', () => {
+    const eof = { offset: 2, code: PARTITION_EOF, value: 'no more messages' };
+    const { records } = read(
+      rows({ offset: 0, timeType: 1, epoch: 0 }, eof, { offset: 1, timeType: 2, epoch: 12 }, eof, { offset: 2, timeType: 0, epoch: -1 }),
+    );
+    expect(records.map(({ timestampType, leaderEpoch }) => [timestampType, leaderEpoch])).toEqual([
+      ['CreateTime', 0],
+      ['LogAppendTime', 12],
+      [undefined, undefined],
+    ]);
   });
 
   it('tells null from empty, and makes no headers where there are none', () => {

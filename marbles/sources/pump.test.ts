@@ -1,4 +1,4 @@
-import type { SchedulerLike } from 'rxjs';
+import type { Observable, SchedulerLike } from 'rxjs';
 import { NEVER, Subject, asyncScheduler, delay, delayWhen, map, merge, share, take, tap, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { commit } from '../../src/operators/commit.js';
@@ -134,11 +134,10 @@ describe('Pump', () => {
       const kafka = source();
       const reader = log(rowsOf('abcdefghijklmnopq'));
       const { values$ } = pumping(kafka, reader, [kafka.lane()]);
-      const happened: string[] = [];
+      const happened = readsAndValues(reader, values$);
       at(50, () => {
         reader.append(...rowsOf('ABCDEFGHIJKLMNOP').map((row) => ({ ...row, offset: 17 + row.offset })));
       });
-      collect(merge(reader.reads$.pipe(map(() => ' read ')), values$).pipe(tap((what) => happened.push(what))), 140);
       flush();
       expect(happened.join('')).toBe(' read abcdefghijklmnopq read  read ABCDEFGHIJKLMNOP');
     }),
@@ -151,11 +150,10 @@ describe('Pump', () => {
       const large = (letters: string, first: number) => rowsOf(letters).map((row, i) => ({ ...row, offset: first + i, bytes: MIB / 2 }));
       const reader = log(large('a', 0));
       const { values$ } = pumping(kafka, reader, [kafka.lane()]);
-      const happened: string[] = [];
+      const happened = readsAndValues(reader, values$);
       at(50, () => {
         reader.append(...large('bcdefgh', 1));
       });
-      collect(merge(reader.reads$.pipe(map(() => ' read ')), values$).pipe(tap((what) => happened.push(what))), 140);
       flush();
       expect(happened.join('')).toBe(' read a read  read bcdefgh');
     }),
@@ -167,11 +165,10 @@ describe('Pump', () => {
       const kafka = source();
       const reader = log(rowsOf('a'));
       const { values$ } = pumping(kafka, reader, [kafka.lane()]);
-      const happened: string[] = [];
+      const happened = readsAndValues(reader, values$);
       at(50, () => {
         reader.append({ value: 'b', offset: 1 }, { value: 'c', offset: 2 });
       });
-      collect(merge(reader.reads$.pipe(map(() => ' read ')), values$).pipe(tap((what) => happened.push(what))), 140);
       flush();
       expect(happened.join('')).toBe(' read a read bc read ');
     }),
@@ -579,6 +576,11 @@ describe('Pump', () => {
     }),
   );
 });
+
+/** In the order in which they happen. */
+function readsAndValues({ reads$ }: ReturnType<typeof log>, values$: Observable<string>): readonly string[] {
+  return collect(merge(reads$.pipe(map(() => ' read ')), values$), 140);
+}
 
 function valueOf({ value }: KafkaRecord): string {
   return String(value);

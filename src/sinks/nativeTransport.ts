@@ -1,4 +1,5 @@
 import type { Outbox } from '../addon.js';
+import { HOLD_MS } from '../eventLoop.js';
 import type { Fifo } from '../fifo.js';
 import { textOf } from '../rdkafka.js';
 import type { Limits, Sent, Transport, TransportEvents } from './transport.js';
@@ -10,8 +11,6 @@ const REPORTS = 1_000;
 /** Fewer rows are handed over at once: that takes less time than a worker takes to come, and needs none that waits for something else. */
 const FOR_A_WORKER = 100;
 const BYTES_FOR_A_WORKER = 65_536;
-/** For how long reports may hold the event loop at a time. */
-const HOLD_MS = 5;
 /** The columns as `native/producer.cc` lays them out. */
 const [ID, CODE, PARTITION, REPORT_INTEGERS] = [0, 1, 2, 3] as const;
 const [OFFSET, TIMESTAMP, REPORT_DOUBLES] = [0, 1, 2] as const;

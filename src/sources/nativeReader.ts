@@ -1,7 +1,7 @@
 import type { RowsRead } from '../addon.js';
 import type { Lane, Position } from '../position.js';
 import { LANE } from '../position.js';
-import type { Headers, KafkaRecord } from '../record.js';
+import type { Headers, KafkaRecord, TimestampType } from '../record.js';
 import type { Batch, ReadError, Reader } from './reader.js';
 import { BATCH_BYTES, EMPTY_BATCH, NO_HEADERS } from './reader.js';
 
@@ -12,7 +12,11 @@ export type ReadRows = (maxRecords: number, maxBytes: number, waitMs: number, do
 const OFFSET = 0;
 const TIMESTAMP = 1;
 const DOUBLES = 2;
-const [TOPIC, PARTITION, CODE, START, KEY, VALUE, HEADER, HEADERS, SIZE, INTEGERS] = [0, 1, 3, 4, 5, 6, 7, 8, 9, 10] as const;
+const [TOPIC, PARTITION, EPOCH, CODE, START, KEY, VALUE, HEADER, HEADERS, SIZE, TIME_TYPE, INTEGERS] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+] as const;
+/** By librdkafka's number. */
+const TIMESTAMP_TYPES: readonly (TimestampType | undefined)[] = [undefined, 'CreateTime', 'LogAppendTime'];
 
 const PARTITION_EOF = -191;
 const UNKNOWN = -1;
@@ -98,11 +102,14 @@ class ColumnBatch implements Batch {
     const headers = integers[at + HEADERS] as number;
     const valueStart = keyLength > 0 ? start + keyLength : start;
     const end = valueLength > 0 ? valueStart + valueLength : valueStart;
+    const epoch = integers[at + EPOCH] as number;
     return {
       topic: this.#texts[integers[at + TOPIC] as number] as string,
       partition: integers[at + PARTITION] as number,
       offset: this.#doubles[row * DOUBLES + OFFSET] as number,
       timestamp: this.#doubles[row * DOUBLES + TIMESTAMP] as number,
+      timestampType: TIMESTAMP_TYPES[integers[at + TIME_TYPE] as number],
+      leaderEpoch: epoch < 0 ? undefined : epoch,
       key: keyLength < 0 ? null : this.#bytes.subarray(start, valueStart),
       value: valueLength < 0 ? null : this.#bytes.subarray(valueStart, end),
       headers: headers === 0 ? NO_HEADERS : this.#headersOf(integers[at + HEADER] as number, headers, end),

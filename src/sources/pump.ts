@@ -1,5 +1,6 @@
 import type { SchedulerLike, Subscription } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
+import { HOLD_MS } from '../eventLoop.js';
 import type { Backlog, BacklogOptions } from './backlog.js';
 import { SharedBacklog } from './backlog.js';
 import type { EmitterOptions } from './emitter.js';
@@ -32,8 +33,6 @@ const AWAITING_SIP_MS = 5;
 const MAX_AWAITING_SIPS = 16;
 /** So few that did not fill a read are emitted before the next one is asked for: to wake its thread takes longer, and nothing more was there. */
 const FEW_RECORDS = 16;
-/** For how long a batch may hold the event loop: whoever takes longer over its records gets fewer at a time. */
-const HOLD_MS = 5;
 /** How long to let credits gather before reading for a few. */
 const GATHER_MS = 1;
 /** After so many sips since the last record went out of the backlog, fetching is paused: a drought of a quarter of a minute, or a slow trickle. */
@@ -248,6 +247,7 @@ export class Pump {
     this.#adapt(batch.length, this.#scheduler.now() - began);
   }
 
+  /** Whoever takes long over the records of a batch gets fewer at a time. */
   #adapt(records: number, tookMs: number): void {
     if (tookMs > HOLD_MS) this.#mostRecords = Math.max(1, Math.floor((records * HOLD_MS) / tookMs));
     else if (2 * tookMs <= HOLD_MS && records >= this.#mostRecords) this.#mostRecords = Math.min(BATCH_RECORDS, 2 * this.#mostRecords);

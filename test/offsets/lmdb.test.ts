@@ -25,12 +25,13 @@ import { crc32 } from 'node:zlib';
 import * as lmdb from 'lmdb';
 import type { ObservableInput } from 'rxjs';
 import { from, lastValueFrom, toArray } from 'rxjs';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeCheckpoint } from '../../src/offsets/codec.js';
 import type { OpenOffsetsOptions } from '../../src/offsets/lmdb.js';
 import { openOffsets } from '../../src/offsets/lmdb.js';
 import type { Checkpoint, OffsetStore } from '../../src/offsets/store.js';
 import { StoreProcess, openAndDie, openAndPause } from '../support/storeProcess.js';
+import { eventually } from '../support/eventually.js';
 
 let folder: string;
 let directory: string;
@@ -432,7 +433,7 @@ describe('the lock', () => {
       connect(file(socket)).on('error', (error: NodeJS.ErrnoException) => refused.add(error.code)),
     );
     const refused = new Set<string | undefined>();
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(refused).toEqual(new Set(['EAGAIN']));
     });
 
@@ -919,9 +920,9 @@ describe('a write that never ends', () => {
     expect(await next.ask({ do: 'open', directory })).toEqual({ error: refusal('StoreLockedError', /in use by process/) });
 
     await disk.signal('SIGKILL');
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await next.ask({ do: 'open', directory })).toEqual({ value: 'opened' });
-    }, 30_000);
+    });
     // It came late, but before the next owner.
     expect(await next.ask({ do: 'list', group: GROUP })).toEqual({ value: [KEPT] });
   });

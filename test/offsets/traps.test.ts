@@ -9,6 +9,7 @@ import * as lmdb from 'lmdb';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { compiled, unable } from '../powerLoss/compiled.js';
 import { unmountable } from '../powerLoss/mounted.js';
+import { eventually } from '../support/eventually.js';
 
 /**
  * What lmdb-js itself does, and the reason for each of our rules. If one of these fails after an upgrade, LMDB has changed: see whether the rule
@@ -168,9 +169,9 @@ describe('opening', () => {
     };
     await script({ overlappingSync: false }, "await db.put('a', 1); await db.close();");
     const holder = child("db.transactionSync(() => { process.kill(process.pid, 'SIGSTOP'); });");
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(stateOf(holder)).toBe('T');
-    }, 30_000);
+    });
     const opener = child("say('opened'); process.exit();");
     let opened = '';
     opener.stdout?.on('data', (text: Buffer) => (opened += text.toString()));

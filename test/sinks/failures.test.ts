@@ -12,6 +12,7 @@ import { embeddedKafka } from '../../src/testing/index.js';
 import { collect, failure } from './outcome.js';
 import { created, unique } from './topics.js';
 import { contents, counts } from './witness.js';
+import { eventually } from '../support/eventually.js';
 
 const brokers = inject('brokers');
 /** The embedded cluster makes every topic that it is asked for. */
@@ -201,7 +202,7 @@ describe.runIf(real)('toTopic errors', () => {
 
     source$.next('first');
 
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(seen).toEqual(['first', boom]);
     });
     await kafka.close();

@@ -8,6 +8,7 @@ import { commit, fromTopic, Kafka, memoryOffsets, toTopic } from '../../src/inde
 import { collect, failure } from './outcome.js';
 import { created, unique } from './topics.js';
 import { contents, counts } from './witness.js';
+import { eventually } from '../support/eventually.js';
 
 const brokers = inject('brokers');
 /** What is sent stays in the client until it is told to end. */
@@ -104,7 +105,7 @@ describe.runIf(inject('brokerKind') !== 'embedded')('leaving toTopic', () => {
 
     // The first has to wait for the batch of its partition; by then the others could go on as well.
     for (const partition of [1, 0, 0]) source$.next(partition);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await counts(brokers, topic)).toEqual([2, 0]);
     });
     await ready();
@@ -157,9 +158,9 @@ describe.runIf(inject('brokerKind') !== 'embedded')('leaving toTopic', () => {
         commit(),
       ),
     );
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(arrived).toHaveBeenCalledTimes(50);
-    }, 30_000);
+    });
 
     const closed = kafka.close();
     gate$.complete();

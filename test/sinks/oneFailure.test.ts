@@ -6,6 +6,7 @@ import type { Delivery, ProducerRecord } from '../../src/index.js';
 import { DeliveryError, Kafka, toTopic } from '../../src/index.js';
 import { created } from './topics.js';
 import { contents } from './witness.js';
+import { eventually } from '../support/eventually.js';
 import { ways } from '../support/ways.js';
 
 /** More by `KAFKA_RX_FAILURES`. */
@@ -80,9 +81,10 @@ describe.runIf(inject('brokerKind') !== 'embedded').each(ways)('toTopic on the %
           for (const [n, { records, then }] of steps.entries()) {
             source$.next({ n, records });
             if (then === 'next turn') await turn();
-            else if (then === 'when all is known') await vi.waitFor(() => {
-              if (errors.length === 0) expect(passed).toHaveLength(n + 1);
-            }, { timeout: 20_000 }); // prettier-ignore
+            else if (then === 'when all is known')
+              await eventually(() => {
+                if (errors.length === 0) expect(passed).toHaveLength(n + 1);
+              });
           }
           source$.complete();
           await done;

@@ -16,6 +16,7 @@ import type { Life } from './killLedger.js';
 import { finishedOnDisk } from './killLedger.js';
 import type { NumberedTopic } from './numbered.js';
 import { unique } from './numbered.js';
+import { until } from './until.js';
 
 export interface LivesOptions extends Pick<KillableOptions, 'brokers' | 'maxInFlight' | 'concurrency' | 'planted'> {
   readonly numbered: NumberedTopic;
@@ -98,8 +99,4 @@ function allDone(before: readonly Life[], log: string, records: number): boolean
   for (const { evidence } of before) for (const number of evidence.finished) finished[number] = 1;
   for (const number of readEvidence(log).finished) finished[number] = 1;
   return finished.every((done) => done === 1);
-}
-
-async function until(met: () => boolean): Promise<void> {
-  while (!met()) await delay(1);
 }

@@ -15,7 +15,7 @@ export type Path = 'native' | 'plain';
 const PARTITION_EOF = -191;
 const MAX = 1_000;
 const WAIT_MS = 100;
-const INTEGERS = 10;
+const INTEGERS = 11;
 const CODE = 3;
 
 /** A consumer of node-rdkafka with one of our readers, and nothing else of ours between the two. */

@@ -3,8 +3,9 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import type { Order, Report } from '../programs/storeOwner.js';
+import { eventually } from './eventually.js';
 
 /** Everything that a test starts ends with it. */
 function program(name: string, args: readonly string[] = []): ChildProcess {
@@ -102,11 +103,8 @@ export async function openAndPause(
 }
 
 async function stopped(pid: number): Promise<void> {
-  await vi.waitFor(
-    () => {
-      const state = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.charAt(0);
-      if (state !== 'T') throw new Error(`process ${pid} is in state ${String(state)}`);
-    },
-    { timeout: 30_000, interval: 2 },
-  );
+  await eventually(() => {
+    const state = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.charAt(0);
+    if (state !== 'T') throw new Error(`process ${pid} is in state ${String(state)}`);
+  });
 }
