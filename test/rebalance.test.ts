@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Observable, Subscription } from 'rxjs';
-import { Subject, concatMap, from, map, mergeMap, of, retry, take, tap } from 'rxjs';
+import { Subject, concatMap, from, lastValueFrom, map, mergeMap, of, retry, take, tap } from 'rxjs';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { createTopic, deleteRecords, deleteTopic } from '../broker/index.js';
-import type { FromTopicOptions, Gap, KafkaEvent, KafkaRecord } from '../src/index.js';
+import type { FromTopicOptions, Gap, KafkaEvent, KafkaRecord, TopicPartition } from '../src/index.js';
 import {
   FencedError,
   Kafka,
@@ -17,6 +17,8 @@ import {
   release,
   toTopic,
 } from '../src/index.js';
+import { groupMember } from '../src/sources/consumer.js';
+import { resolveSourceOptions } from '../src/sources/sourceOptions.js';
 import { numberedTopic, unique } from './support/numbered.js';
 import { transactionalWriter } from './support/transactionalWriter.js';
 import { until } from './support/until.js';
@@ -154,6 +156,61 @@ describe.runIf(inject('brokerKind') !== 'embedded')('a member that leaves', () =
     expect((first.error as FencedError).partitions).toHaveLength(4);
     await until(() => count(events, 'assigned') === 8);
     expect(second.error).toBeUndefined();
+  });
+});
+
+describe.runIf(inject('brokerKind') !== 'embedded')('a member that its group asks again before it has answered', () => {
+  it('fetches what each question gave it: the client had taken a seek for the first answer', async () => {
+    const { topic } = await numberedTopic(brokers, { records: 20, partitions: 2 });
+    const options = { group: unique('again'), offsets: memoryOffsets(), properties: QUICK };
+    const questions: { readonly assigns: boolean; readonly partitions: readonly TopicPartition[] }[] = [];
+    const listener = {
+      onAssigned: (partitions: readonly TopicPartition[]) => questions.push({ assigns: true, partitions }),
+      onRevoked: (partitions: readonly TopicPartition[]) => questions.push({ assigns: false, partitions }),
+      onFatal: () => undefined,
+    };
+    const { kafka } = cluster();
+    const member = groupMember(
+      kafka,
+      { ...resolveSourceOptions('test', { properties: QUICK }), group: options.group, topics: [topic] },
+      listener,
+    );
+    await lastValueFrom(from(member.connect()), { defaultValue: undefined });
+    const got = new Set<string>();
+    let reading = true;
+    const read = (): void => {
+      member.reader.read(100, 50, (_error, batch) => {
+        for (let row = 0; row < batch.length; row += 1) got.add(`${batch.partition(row)}/${batch.offset(row)}`);
+        if (reading) setImmediate(read);
+      });
+    };
+    read();
+    const closed = async (): Promise<void> => {
+      reading = false;
+      await lastValueFrom(from(member.close()), { defaultValue: undefined });
+    };
+    opened.push(closed);
+    let answered = 0;
+    const answer = async (): Promise<readonly TopicPartition[]> => {
+      await until(() => questions.length > answered);
+      const { assigns, partitions } = questions[answered++] as (typeof questions)[number];
+      if (assigns) member.assign(partitions.map(({ partition }) => ({ topic, partition, offset: 0 })));
+      else member.unassign(partitions);
+      return partitions;
+    };
+    await answer();
+    await until(() => got.size === 20);
+
+    const other = run(fromTopic(cluster().kafka, topic, { ...options, drainTimeoutMs: 10 }).pipe(commit()));
+    const [taken] = (await answer()) as readonly [TopicPartition];
+    await until(() => questions.length > answered);
+    member.refetch({ topic, partition: 1 - taken.partition, offset: 0 });
+    other.subscription.unsubscribe();
+    await until(() => questions.length > answered + 1);
+    got.clear();
+    await answer();
+    expect(await answer()).toMatchObject([{ partition: taken.partition }]);
+    await until(() => [...got].filter((name) => name.startsWith(`${taken.partition}/`)).length === 10);
   });
 });
 

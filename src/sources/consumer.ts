@@ -26,6 +26,8 @@ const REBALANCE_IN_PROGRESS = 27;
 /** How long to wait for the group's last question. It comes at once, if it comes. */
 const LAST_QUESTION_MS = 1_000;
 
+type Question = 'assign' | 'revoke';
+
 /** A member of a consumer group. */
 export function groupMember(kafka: Kafka, options: GroupMemberOptions, listener: RebalanceListener): Membership {
   return new RdkafkaMember(kafka, options, listener);
@@ -39,8 +41,8 @@ class RdkafkaMember extends Fetcher implements Membership, GroupCommits {
   readonly #assigned = new Set<string>();
   /** What the group takes for this member's. */
   readonly #owned = new Set<string>();
-  /** What the group asks, until it is answered. */
-  #question: 'assign' | 'revoke' | undefined;
+  /** What the group has asked and was not answered yet, in its order, which is that of the answers. */
+  #questions: Question[] = [];
   /** The answer to what a closing client asks: there is one at most. */
   #lastAnswer: 'not yet' | 'due' | 'given' = 'not yet';
   /** Commits that the group has not answered yet, in their order. */
@@ -95,8 +97,7 @@ class RdkafkaMember extends Fetcher implements Membership, GroupCommits {
   }
 
   assign(positions: readonly Position[]): void {
-    if (this.#question === undefined) return;
-    this.#question = undefined;
+    if (!this.#answers('assign')) return;
     if (this.#protocol === 'COOPERATIVE') this.consumer.incrementalAssign(positions as TopicPartitionOffset[]);
     else this.consumer.assign(positions as TopicPartitionOffset[]);
     for (const position of positions) this.#assigned.add(nameOf(position));
@@ -104,9 +105,17 @@ class RdkafkaMember extends Fetcher implements Membership, GroupCommits {
   }
 
   unassign(partitions: readonly TopicPartition[]): void {
-    if (this.#question === undefined) return;
-    // What was asked after it has an answer of its own.
-    if (this.#question === 'revoke') this.#question = undefined;
+    if (this.#answers('revoke')) this.#giveBack(partitions);
+  }
+
+  /** Whether the question whose turn it is is one of these; it is answered now. */
+  #answers(question: Question): boolean {
+    if (this.#questions[0] !== question) return false;
+    this.#questions.shift();
+    return true;
+  }
+
+  #giveBack(partitions: readonly TopicPartition[]): void {
     this.#givenBack += 1;
     const ours = partitions.filter((partition) => this.#assigned.delete(nameOf(partition))).map(bare);
     // A partition that was paused would still be paused when it comes back.
@@ -117,7 +126,7 @@ class RdkafkaMember extends Fetcher implements Membership, GroupCommits {
   }
 
   override get asked(): boolean {
-    return this.#question !== undefined;
+    return this.#questions.length > 0;
   }
 
   override get incremental(): boolean {
@@ -255,20 +264,28 @@ class RdkafkaMember extends Fetcher implements Membership, GroupCommits {
     }
     const protocol = this.consumer.rebalanceProtocol();
     if (protocol === 'COOPERATIVE' || protocol === 'EAGER') this.#protocol = protocol;
-    this.#question = error.code === ASSIGN_PARTITIONS ? 'assign' : 'revoke';
+    const question = error.code === ASSIGN_PARTITIONS ? 'assign' : 'revoke';
     for (const partition of partitions) {
-      if (this.#question === 'assign') this.#owned.add(nameOf(partition));
+      if (question === 'assign') this.#owned.add(nameOf(partition));
       else this.#owned.delete(nameOf(partition));
     }
+    if (error.code !== ASSIGN_PARTITIONS && error.code !== REVOKE_PARTITIONS) {
+      this.#giveBack(partitions);
+      return;
+    }
+    // The client may ask again before it has an answer: it takes for one what assigns or gives back for other reasons, as a seek does, and an answer
+    // that comes late still does what it says.
+    this.#questions.push(question);
     if (this.#closing !== undefined) this.#decline();
-    else if (error.code === ASSIGN_PARTITIONS) listener.onAssigned(partitions);
-    else if (error.code === REVOKE_PARTITIONS) listener.onRevoked(partitions);
-    else this.unassign(partitions);
+    else if (question === 'assign') listener.onAssigned(partitions);
+    else listener.onRevoked(partitions);
   }
 
   /** The answer of one that is about to close: the wrong kind of it is no answer, and without one the client would never end. */
   #decline(): void {
-    if (this.#question === 'assign') this.assign([]);
+    // The client waits for an answer to the last one at most.
+    this.#questions = this.#questions.slice(-1);
+    if (this.#questions[0] === 'assign') this.assign([]);
     else this.unassign([]);
   }
 

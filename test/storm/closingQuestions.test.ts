@@ -123,6 +123,19 @@ describe('what the group asks a member that closes', () => {
     expect(client.answers).toEqual([answer, 'unsubscribe', 'disconnect']);
   });
 
+  it('gets one answer to all that was asked before, of the last one\u2019s kind', async () => {
+    takes();
+    gives();
+    gives();
+    const closed = close();
+    await untilDisconnecting();
+    client.isGone();
+    await closed;
+    member.assign([{ ...partition, offset: 0 }]);
+    member.unassign([partition]);
+    expect(client.answers).toEqual(['assign 0', 'unsubscribe', 'disconnect']);
+  });
+
   it.each([
     ['partitions are given', gives, 'assign 0'],
     ['partitions are taken', takes, 'unassign 0'],
