@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import type { Reporter, SerializedError, TestModule, Vitest } from 'vitest/node';
 
 export interface TallyOptions {
@@ -76,6 +77,8 @@ export default class Tally implements Reporter {
 function giveUp(reason: string, last?: () => void): never {
   process.stdout.write(`\n${reason}\n`);
   if (last !== undefined) process.once('exit', last);
+  // One that stands still does not see that its parent is gone.
+  spawnSync('pkill', ['-KILL', '-P', String(process.pid)]);
   process.exit(1);
 }
 
