@@ -2,11 +2,14 @@ import { defineConfig } from 'vitest/config';
 
 /** What takes longer than this does not end at all; no test asserts a time. */
 const PATIENCE_MS = 60_000;
+/** Shorter, so that a failure shows what was not met. */
+const POLL_MS = 50_000;
 
 export default defineConfig({
   test: {
     // node-rdkafka loads in one thread of a process only.
     pool: 'forks',
+    expect: { poll: { timeout: POLL_MS } },
     reporters: ['default', './test/support/tally.ts'],
     projects: [
       {

@@ -10,6 +10,7 @@
 
 #include <nan.h>
 
+#include <mutex>
 #include <string_view>
 
 #include "rdkafka.h"
@@ -30,19 +31,25 @@ struct Opened : Connection {
 /* Keeps a client from being closed, as node-rdkafka's own calls do: a disconnect waits until this is gone. */
 class Held {
  public:
-  explicit Held(Connection* connection) : connection_(connection) { uv_rwlock_rdlock(&(connection->*Opened::lock)); }
-  ~Held() { uv_rwlock_rdunlock(&(connection_->*Opened::lock)); }
+  explicit Held(Connection* connection) : connection_(connection), isHeld_(true) { uv_rwlock_rdlock(&(connection->*Opened::lock)); }
+  /* Only if that takes no waiting. */
+  Held(Connection* connection, std::try_to_lock_t) : connection_(connection), isHeld_(uv_rwlock_tryrdlock(&(connection->*Opened::lock)) == 0) {}
+  ~Held() {
+    if (isHeld_) uv_rwlock_rdunlock(&(connection_->*Opened::lock));
+  }
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
 
   /* None if it is not connected. */
   rd_kafka_t* client() const {
+    if (!isHeld_) return nullptr;
     RdKafka::Handle* client = connection_->*Opened::client;
     return client == nullptr || connection_->*Opened::closing ? nullptr : client->c_ptr();
   }
 
  private:
   Connection* const connection_;
+  const bool isHeld_;
 };
 
 /* Any other object would crash the process. That it is not of a relative of node-rdkafka, only JavaScript can tell. */

@@ -3,6 +3,7 @@
  *
  *   read(client, maxRecords, maxBytes, waitMs, callback)
  *   callback(rows, texts, columns, bytes), or callback(error)
+ *   wake(client)                                    has a read that waits come back at once
  *   accepts(client)
  *
  * `client` is what `KafkaConsumer.getClient()` gives. It stays node-rdkafka's: settings, rebalances, errors, statistics and closing go on
@@ -289,11 +290,25 @@ NAN_METHOD(StartRead) {
                                  Nan::To<uint32_t>(info[2]).FromJust(), Nan::To<int32_t>(info[3]).FromJust()));
 }
 
+/* One that has yet to begin waits not at all, unless records are there. */
+NAN_METHOD(Wake) {
+  if (info.Length() != 1 || !IsClient(info[0], "KafkaConsumer")) {
+    return Nan::ThrowTypeError("kafka-rx: wake(client), client one of node-rdkafka's consumers");
+  }
+  Held held(Nan::ObjectWrap::Unwrap<Connection>(info[0].As<v8::Object>()), std::try_to_lock);
+  rd_kafka_t* client = held.client();
+  rd_kafka_queue_t* queue = client == nullptr ? nullptr : rd_kafka_queue_get_consumer(client);
+  if (queue == nullptr) return;
+  rd_kafka_queue_yield(queue);
+  rd_kafka_queue_destroy(queue);
+}
+
 }  // namespace
 
 void InitReader(v8::Local<v8::Object> target) {
   Nan::SetMethod(target, "accepts", Accepts);
   Nan::SetMethod(target, "read", StartRead);
+  Nan::SetMethod(target, "wake", Wake);
 }
 
 }  // namespace kafka_rx

@@ -45,6 +45,8 @@ export interface Addon {
   /** Whether this is an object like those of node-rdkafka's producers. */
   acceptsProducer(client: unknown): boolean;
   read(client: object, maxRecords: number, maxBytes: number, waitMs: number, done: RowsRead): void;
+  /** Has a read that waits come back at once. */
+  wake(client: object): void;
   /** For a client that is not connected yet. `onReports` is called when there is something to take again. */
   readonly Outbox: new (client: object, onReports: () => void) => Outbox;
 }

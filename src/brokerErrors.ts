@@ -13,6 +13,8 @@ export const UNKNOWN_TOPIC_OR_PARTITION = 3;
 export const REBALANCING: readonly number[] = [22, 27, 113];
 /** No answer, or the coordinator moves: the same question will be answered in a while. */
 export const NO_ANSWER: readonly number[] = [-195, -187, -185, -168, 14, 15, 16];
+/** The partition's leader is another one by now: the client asks who it is. */
+export const LEADER_MOVES: readonly number[] = [5, 6, 74, 75];
 /** The same in the client's own words: for a topic, and for a partition. */
 const UNKNOWN_HERE: ReadonlySet<number> = new Set([-188, -190]);
 

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
@@ -197,6 +198,32 @@ describe.runIf(isBuilt)('the native reader', () => {
       await raw.readOnce();
       expect(raw.errors.at(-1)?.code).toBe(-172);
     }
+  });
+
+  it('has a read that waits come back when it is woken, early or late, and keeps what it has', async () => {
+    const { topic } = await numberedTopic(brokers, { records: 10, partitions: 1 });
+    const raw = await RawConsumer.open(brokers, 'native', { 'group.id': unique('wakes') });
+    raw.consumer.assign([{ topic, partition: 0, offset: 0 }]);
+    for (const turnsBefore of [0, 1, 50]) {
+      // Longer than a test may take.
+      const read = (async () => {
+        for (let reads = 0; reads < 20 || raw.records.length < 10; reads += 1) await raw.readOnce(600_000);
+      })();
+      const over = new AbortController();
+      void read.then(() => {
+        over.abort();
+      });
+      for (let turn = 0; turn < turnsBefore; turn += 1) await nextTurn();
+      while (!over.signal.aborted) {
+        raw.wake();
+        await nextTurn();
+      }
+    }
+    expect(raw.offsets(0)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    const disconnected = new Promise((resolve) => raw.consumer.disconnect(resolve));
+    raw.wake();
+    await disconnected;
+    raw.wake();
   });
 
   it('lets a process exit in the middle of a read', async () => {

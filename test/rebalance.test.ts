@@ -153,7 +153,9 @@ describe.runIf(inject('brokerKind') !== 'embedded')('a member that leaves', () =
     const second = member();
     await until(() => first.error !== undefined);
     expect(first.error).toBeInstanceOf(FencedError);
-    expect((first.error as FencedError).partitions).toHaveLength(4);
+    // Some may have been taken over before, by whoever claims them in the same store.
+    const lost = events.flatMap((event) => (event.type === 'lost' ? event.partitions : []));
+    expect(new Set([...(first.error as FencedError).partitions, ...lost].map(({ partition }) => partition)).size).toBe(4);
     await until(() => count(events, 'assigned') === 8);
     expect(second.error).toBeUndefined();
   });
@@ -201,7 +203,9 @@ describe.runIf(inject('brokerKind') !== 'embedded')('a member that its group ask
     await answer();
     await until(() => got.size === 20);
 
-    const other = run(fromTopic(cluster().kafka, topic, { ...options, drainTimeoutMs: 10 }).pipe(commit()));
+    // It hears of the next rebalance too late to take part in it.
+    const properties = { 'heartbeat.interval.ms': 10_000, 'session.timeout.ms': 30_000 };
+    const other = run(fromTopic(cluster().kafka, topic, { ...options, properties, drainTimeoutMs: 10 }).pipe(commit()));
     const [taken] = (await answer()) as readonly [TopicPartition];
     await until(() => questions.length > answered);
     member.refetch({ topic, partition: 1 - taken.partition, offset: 0 });

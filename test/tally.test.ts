@@ -38,7 +38,7 @@ describe('a run of tests', () => {
       `for (const end = Date.now() + 40_000; Date.now() < end;);`,
       '',
       1,
-      /stands still: .*b\.test\.mjs\n1 passed, 1 failed\n$/,
+      /stands still: .*b\.test\.mjs\n1 passed, 2 failed\n$/,
     ],
     ['is not let go', '', 'await new Promise((resolve) => setTimeout(resolve, 40_000));', 1, /the run has not.*\n2 passed, 1 failed\n$/],
   ])('has an end, and a tally, when a test %s', async (_name, body, end, code, last) => {

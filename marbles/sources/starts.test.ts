@@ -16,6 +16,7 @@ import { Brokers, FakeMember, TOPIC } from '../support/member.js';
 const client: { made?: StrictClient } = {};
 
 type Rebalance = (error: { code: number }, partitions: readonly TopicPartition[]) => void;
+type Marks = (error: Error | null, found: { lowOffset: number; highOffset: number } | undefined) => void;
 type Times = (error: Error | null, offsets: readonly unknown[]) => void;
 
 /** As much of node-rdkafka's consumer as a member asks, as strict as librdkafka: what is not assigned cannot be given back. */
@@ -24,6 +25,8 @@ class StrictClient extends EventEmitter {
   readonly assigned = new Set<number>();
   readonly answers: string[] = [];
   times: readonly unknown[] = [];
+  /** With what questions for watermarks fail, before they have an answer. */
+  refusals: number[] = [];
 
   constructor(settings: Record<string, unknown>) {
     super();
@@ -56,8 +59,11 @@ class StrictClient extends EventEmitter {
     // Nothing is paused.
   }
 
-  queryWatermarkOffsets(): void {
-    // Asked only to wake a thread.
+  /** Also asked only to wake a thread. */
+  queryWatermarkOffsets(_topic: string, _partition: number, _timeoutMs: number, done: Marks): void {
+    const code = this.refusals.shift();
+    if (code === undefined) done(null, { lowOffset: 3, highOffset: 7 });
+    else done(Object.assign(new Error('Broker: no'), { code }), undefined);
   }
 
   offsetsForTimes(_partitions: unknown, _timeoutMs: number, done: Times): void {
@@ -218,6 +224,26 @@ describe('the member of a group', () => {
     await expect(failed).rejects.toThrow(`could not look up a time in ${TOPIC}/0: Broker: Unknown topic or partition`);
     strict.times = [];
     await expect(member.offsetAt(at(0), 1)).rejects.toThrow('there was no answer');
+  });
+
+  it('asks for the bounds of a log again while its leader changes, and for nothing else', async () => {
+    strict.refusals = [6, 5];
+    expect(await member.watermarks(at(0))).toEqual({ low: 3, high: 7 });
+    strict.refusals = [6, 3];
+    await expect(member.watermarks(at(0))).rejects.toThrow(`could not look up the offsets of ${TOPIC}/0: Broker: no (code 3)`);
+    expect(strict.refusals).toEqual([]);
+  });
+
+  it('gives each of two questions the answer that is its own', () => {
+    strict.rebalance(ASSIGN, []);
+    strict.rebalance(ASSIGN, [at(1)]);
+    member.assign([]);
+    member.assign([{ ...at(1), offset: 0 }]);
+    strict.rebalance(REVOKE, [at(1)]);
+    strict.rebalance(ASSIGN, [at(0)]);
+    member.unassign([at(1)]);
+    member.assign([{ ...at(0), offset: 0 }]);
+    expect(strict.answers).toEqual(['+', '+1', '-1', '+0']);
   });
 
   it('gives back only what was really assigned', () => {

@@ -20,9 +20,14 @@ export function chooseReader(kafka: Kafka, client: ConsumerClient): Reader {
   if ('addon' in found) {
     const { addon: native } = found;
     if (isOf('KafkaConsumer', client) && native.accepts(client)) {
-      return nativeReader((maxRecords, maxBytes, waitMs, done) => {
-        native.read(client, maxRecords, maxBytes, waitMs, done);
-      });
+      return nativeReader(
+        (maxRecords, maxBytes, waitMs, done) => {
+          native.read(client, maxRecords, maxBytes, waitMs, done);
+        },
+        () => {
+          native.wake(client);
+        },
+      );
     }
     tellOfNoAddon(kafka, "the consumer is not node-rdkafka's own");
   } else {

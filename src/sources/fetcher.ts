@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { KafkaConsumer, TopicPartitionOffset } from 'node-rdkafka';
-import { UNKNOWN_TOPIC_OR_PARTITION, brokerError, refused, unavailable } from '../brokerErrors.js';
+import { LEADER_MOVES, UNKNOWN_TOPIC_OR_PARTITION, brokerError, refused, unavailable } from '../brokerErrors.js';
 import { forwardEvents } from '../clientEvents.js';
 import { connect } from '../connect.js';
+import { BrokerError } from '../errors.js';
 import type { Kafka, Properties } from '../kafka.js';
 import type { Position, TopicPartition } from '../position.js';
 import { bare } from '../position.js';
@@ -41,6 +43,10 @@ const MAX_WAKES = 4;
 const UNCOMMITTED = { 'isolation.level': 'read_uncommitted' };
 /** A query holds a thread of the pool until it is answered. */
 export const QUERY_TIMEOUT_MS = 5_000;
+/** How long to wait before the leader of a partition is asked again that was not the leader. */
+const LEADER_PAUSE_MS = 100;
+/** For how long; it takes one answer about the topic. A group waits for the look-ups of all partitions. */
+const LEADER_PATIENCE_MS = 1_000;
 /** Closing waits for the in-flight read and the group's answer; a client that takes longer is left behind. */
 const CLOSE_TIMEOUT_MS = 10_000;
 
@@ -139,11 +145,11 @@ export class Fetcher {
 
   /** As its readers see it; `uncommitted`: with the records of transactions that are still open. */
   watermarks(partition: TopicPartition, { uncommitted } = { uncommitted: false }): Promise<Watermarks> {
-    if (!uncommitted || !this.readsCommitted) return watermarks(this.consumer, partition);
+    if (!uncommitted || !this.readsCommitted) return this.#watermarks(this.consumer, partition);
     // Which end it sees is a client's setting; this is asked so seldom that a client of its own may do it.
     const other = createConsumer(this.kafka, { ...this.#options, properties: { ...this.#options.properties, ...UNCOMMITTED } }, {});
     const connected = connect(this.kafka, other);
-    const asking = connected.then(() => watermarks(other, partition));
+    const asking = connected.then(() => this.#watermarks(other, partition));
     const left = connected
       // One that could not connect has let go of everything by itself.
       .then(() => asking.catch(() => undefined).then(() => disconnected(other)))
@@ -153,6 +159,21 @@ export class Fetcher {
       });
     this.#others.add(left);
     return asking;
+  }
+
+  async #watermarks(consumer: KafkaConsumer, partition: TopicPartition): Promise<Watermarks> {
+    const end = performance.now() + LEADER_PATIENCE_MS;
+    for (;;) {
+      try {
+        return await watermarks(consumer, partition);
+      } catch (error) {
+        const moves = error instanceof BrokerError && LEADER_MOVES.includes(error.kafkaCode);
+        if (!moves || performance.now() >= end) throw error;
+        await delay(LEADER_PAUSE_MS);
+        // A client that is gone is asked nothing more.
+        if (this.#closing !== undefined) throw error;
+      }
+    }
   }
 
   /** The end of the log as the last fetch saw it, without asking; below 0 if none did. */

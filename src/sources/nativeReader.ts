@@ -27,8 +27,9 @@ const NO_ENDS: readonly Position[] = [];
  *
  * Keys, values and header values are views into that buffer, which lives as long as one of them does.
  */
-export function nativeReader(readRows: ReadRows): Reader {
+export function nativeReader(readRows: ReadRows, wake?: () => void): Reader {
   return {
+    wake,
     read(max, waitMs, done) {
       readRows(max, BATCH_BYTES, waitMs, (rows, texts, columns, bytes) => {
         if (rows instanceof Error) {

@@ -125,6 +125,7 @@ export class Pump {
   /** Calls back when the read in flight has been dealt with, and what it brought was emitted or put aside; at once if there is none. */
   afterRead(callback: () => void): void {
     this.#afterRead.push(callback);
+    if (this.#reading) this.#options.reader.wake?.();
     this.#callBack();
   }
 

@@ -23,6 +23,8 @@ export interface Reader {
    * One read at a time: the next may start when `done` is called, which is always later. An error came after the records of its batch.
    */
   read(max: number, waitMs: number, done: (error: ReadError | undefined, batch: Batch) => void): void;
+  /** Has a read that waits for its first record come back at once. Absent where the client cannot be told so. */
+  readonly wake?: (() => void) | undefined;
 }
 
 /** An error that a read met, in place of records or after them. */

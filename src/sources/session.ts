@@ -554,6 +554,9 @@ export class Session implements Client {
   #revoke(partitions: readonly TopicPartition[]): Observable<never> {
     return defer(() => {
       const lanes = this.#lanes.of(partitions);
+      // Those that were given by an answer before this one, too.
+      for (const lane of lanes) lane.stop();
+      this.#checkpointer.letGo();
       const deadline = this.#deadline();
       return concat(
         this.#afterRead(),

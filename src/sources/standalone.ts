@@ -69,6 +69,7 @@ export class Standalone implements Membership {
     this.#listener = listener;
     this.#options = options;
     this.reader = {
+      wake: fetches.reader.wake,
       read: (max, waitMs, done) => {
         fetches.reader.read(max, waitMs, (error, batch) => {
           done(error?.code === GROUP_AUTHORIZATION_FAILED ? undefined : error, batch);

@@ -174,7 +174,7 @@ describe.runIf(java)('a broker that asks for rights', () => {
       source$.next('2');
       source$.next('3');
 
-      await expect.poll(() => places.filter((where) => where === 'kafka').length, { timeout: 30_000 }).toBe(3);
+      await expect.poll(() => places.filter((where) => where === 'kafka').length).toBe(3);
       const values = (await contents(broker.brokers, topic)).map(({ value }) => String(value));
       expect(values.toSorted()).toEqual(['1', '2', '3', 'usurper']);
     });

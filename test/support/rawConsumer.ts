@@ -74,6 +74,11 @@ export class RawConsumer {
     return this.#reading;
   }
 
+  /** Has the read that waits come back. */
+  wake(): void {
+    this.#reader.wake?.();
+  }
+
   /** The offsets that were read of a partition, in their order. */
   offsets(partition: number): number[] {
     return this.records.filter((record) => record.partition === partition).map(({ offset }) => offset);
@@ -92,13 +97,18 @@ export class RawConsumer {
     const found = addon();
     if (!('addon' in found)) throw new Error(`there is no native reader: ${found.reason}`);
     const client: unknown = this.consumer.getClient();
-    return nativeReader((maxRecords, maxBytes, waitMs, done) => {
-      found.addon.read(client as object, maxRecords, maxBytes, waitMs, (rows, texts, columns, bytes) => {
-        const integers = typeof rows === 'number' ? new Int32Array(columns, rows * 16, rows * INTEGERS) : [];
-        for (let at = CODE; at < integers.length; at += INTEGERS) if (integers[at] === PARTITION_EOF) this.ends += 1;
-        done(rows, texts, columns, bytes);
-      });
-    });
+    return nativeReader(
+      (maxRecords, maxBytes, waitMs, done) => {
+        found.addon.read(client as object, maxRecords, maxBytes, waitMs, (rows, texts, columns, bytes) => {
+          const integers = typeof rows === 'number' ? new Int32Array(columns, rows * 16, rows * INTEGERS) : [];
+          for (let at = CODE; at < integers.length; at += INTEGERS) if (integers[at] === PARTITION_EOF) this.ends += 1;
+          done(rows, texts, columns, bytes);
+        });
+      },
+      () => {
+        found.addon.wake(client as object);
+      },
+    );
   }
 
   #plain(): Reader {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import type { Reporter, SerializedError, TestModule, Vitest } from 'vitest/node';
 
 export interface TallyOptions {
-  /** For how long nothing may be heard of any test. Default: ten minutes, which no test takes. */
+  /** For how long nothing may be heard of any test. Default: 35 minutes; a test of the largest size may take 30. */
   readonly silentMs?: number;
   /** How long the run may take to end when its last test has. Default: a minute. */
   readonly endMs?: number;
@@ -20,8 +20,9 @@ export default class Tally implements Reporter {
   readonly #underWay = new Set<string>();
   #vitest: Vitest | undefined;
   #silence: NodeJS.Timeout | undefined;
+  #end: NodeJS.Timeout | undefined;
 
-  constructor({ silentMs = 600_000, endMs = 60_000 }: TallyOptions = {}) {
+  constructor({ silentMs = 2_100_000, endMs = 60_000 }: TallyOptions = {}) {
     this.#silentMs = silentMs;
     this.#endMs = endMs;
   }
@@ -30,7 +31,11 @@ export default class Tally implements Reporter {
     this.#vitest = vitest;
   }
 
-  onTestModuleStart({ moduleId }: TestModule): void {
+  onTestRunStart(): void {
+    clearTimeout(this.#end);
+  }
+
+  onTestModuleQueued({ moduleId }: TestModule): void {
     this.#underWay.add(moduleId);
     this.#listen();
   }
@@ -51,10 +56,13 @@ export default class Tally implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
     clearTimeout(this.#silence);
     let failures = unhandledErrors.length;
-    setTimeout(() => {
-      failures += 1;
-      giveUp(`The tests have ended ${this.#endMs} ms ago, and the run has not: the process of one was probably ended by a signal.`);
-    }, this.#endMs).unref();
+    // Whoever watches goes on.
+    if (this.#vitest?.config.watch !== true) {
+      this.#end = setTimeout(() => {
+        failures += 1;
+        giveUp(`The tests have ended ${this.#endMs} ms ago, and the run has not: the process of one was probably ended by a signal.`);
+      }, this.#endMs).unref();
+    }
     // Once everything else has been said.
     process.once('exit', () => {
       tell(modules, failures);
@@ -67,7 +75,7 @@ export default class Tally implements Reporter {
       giveUp(
         `Nothing was heard of the tests for ${this.#silentMs} ms. Their process stands still: ${[...this.#underWay].join(', ')}`,
         () => {
-          tell(this.#vitest?.state.getTestModules() ?? [], 0);
+          tell(this.#vitest?.state.getTestModules() ?? [], 1);
         },
       );
     }, this.#silentMs).unref();
