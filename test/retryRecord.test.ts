@@ -26,7 +26,7 @@ const attempts = 6;
 const PARTITIONS = 4;
 const PATIENCE_MS = 60_000 + KILLS * 15_000;
 /** How often to try to catch a planted mistake. */
-const MAX_ROUNDS = 5;
+const MAX_ROUNDS = 30;
 
 interface Run {
   readonly lives: readonly (readonly AttemptLine[])[];
