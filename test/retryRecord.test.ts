@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { firstValueFrom, from } from 'rxjs';
@@ -12,6 +12,7 @@ import { Kafka, fromTopic, memoryOffsets, openOffsets, release } from '../src/in
 import type { RetryingOptions } from './programs/retrying.js';
 import type { AttemptLine } from './support/attempts.js';
 import { BEGUN, failuresOf, readAttempts, settleAttempts } from './support/attempts.js';
+import { grown } from './support/grown.js';
 import { numberOf, numberedTopic, unique } from './support/numbered.js';
 import { temporaryFolder } from './support/temporaryFolder.js';
 import { until } from './support/until.js';
@@ -60,7 +61,7 @@ async function run(records: number, kills: number, planted: RetryingOptions['pla
         if (!isGone()) current.send('stop');
       } else {
         const bytes = (Math.random() * 6 * lines) / (kills + 1);
-        await until(() => isGone() || (existsSync(log) && statSync(log).size > bytes));
+        await grown(log, bytes, isGone);
         current.kill('SIGKILL');
       }
       const [code, signal] = await ended;

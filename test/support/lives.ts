@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import type { Properties } from '../../src/index.js';
 import { openOffsets } from '../../src/index.js';
 import type { KillableOptions } from '../programs/killable.js';
 import { readEvidence } from './evidence.js';
+import { grown } from './grown.js';
 import type { Life } from './killLedger.js';
 import { finishedOnDisk } from './killLedger.js';
 import type { NumberedTopic } from './numbered.js';
@@ -25,8 +26,6 @@ export interface LivesOptions extends Pick<KillableOptions, 'brokers' | 'maxInFl
 }
 
 const EMITTED_BYTES = 5;
-/** After so long without a line there is nothing more to be done. */
-const QUIET_MS = 10_000;
 
 /**
  * Lets a program work on a numbered topic, kills it with SIGKILL at random moments, and starts it again. After the last kill it lives until
@@ -92,13 +91,7 @@ async function randomMoment(log: string, manyRecords: number, gone: () => boolea
   }
   // Each record leaves two lines at least.
   const bytes = Math.random() * manyRecords * 2 * EMITTED_BYTES;
-  let [size, grewAt] = [0, performance.now()];
-  await until(() => {
-    const now = existsSync(log) ? statSync(log).size : 0;
-    if (now > size) [size, grewAt] = [now, performance.now()];
-    // The lives before may have left too little: what a planted mistake passes over leaves fewer lines, and a kill comes later on a fast machine.
-    return gone() || size >= bytes || performance.now() - grewAt > QUIET_MS;
-  });
+  await grown(log, bytes, gone);
 }
 
 function allDone(before: readonly Life[], log: string, records: number): boolean {
