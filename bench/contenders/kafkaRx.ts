@@ -29,7 +29,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../../package.json', imp
  * batches none may have a full one, and all go when they are overdue.
  */
 const writes = { window: 7_000, lingerMs: 50, properties: { 'batch.num.messages': 1_000 } };
-const writesLarge = { window: 7_000, lingerMs: 50, properties: { 'batch.num.messages': 700, 'max.in.flight': 2 } };
+const writesLarge = { ...writes, properties: { 'batch.num.messages': 700, 'max.in.flight': 2 } };
 
 await contend(version, {
   consume: {

@@ -108,7 +108,7 @@ class RdkafkaMember extends Fetcher implements Membership, GroupCommits {
     if (this.#answers('revoke')) this.#giveBack(partitions);
   }
 
-  /** Whether the question whose turn it is is one of these; it is answered now. */
+  /** Whether the question whose turn it is is of this kind; if so, it is answered now. */
   #answers(question: Question): boolean {
     if (this.#questions[0] !== question) return false;
     this.#questions.shift();

@@ -168,8 +168,7 @@ export class Session implements Client {
         this.#fail(this.#fatal(reason));
       },
       onRevoked: (partitions) => {
-        for (const lane of this.#lanes.of(partitions)) lane.stop();
-        this.#checkpointer.letGo();
+        this.#silence(this.#lanes.of(partitions));
         this.#rebalances$.next(this.#revoke(partitions));
       },
     });
@@ -344,8 +343,7 @@ export class Session implements Client {
     this.#rangeGuard.stop();
     this.#grace?.unsubscribe();
     this.#withoutReason?.unsubscribe();
-    for (const lane of this.#lanes.all()) lane.stop();
-    this.#checkpointer.letGo();
+    this.#silence(this.#lanes.all());
     this.#pump.drain();
     this.#leave()
       .pipe(
@@ -555,8 +553,7 @@ export class Session implements Client {
     return defer(() => {
       const lanes = this.#lanes.of(partitions);
       // Those that were given by an answer before this one, too.
-      for (const lane of lanes) lane.stop();
-      this.#checkpointer.letGo();
+      this.#silence(lanes);
       const deadline = this.#deadline();
       return concat(
         this.#afterRead(),
@@ -569,6 +566,12 @@ export class Session implements Client {
         }),
       );
     });
+  }
+
+  /** These emit nothing more; whoever keeps records back is asked to let them go. */
+  #silence(lanes: readonly PartitionLane[]): void {
+    for (const lane of lanes) lane.stop();
+    this.#checkpointer.letGo();
   }
 
   #leave(): Observable<never> {
