@@ -29,7 +29,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -81,21 +80,6 @@ struct Window {
 
 /* How long the thread waits when nothing comes. */
 constexpr int POLL_MS = 100;
-
-/*
- * Freed messages are what the next window asks for. glibc gives them back to the system before, for all above 128 KiB at the end of a heap, and
- * each of their pages costs a fault again: with values of 1 KB a tenth of the CPU time. What it keeps is twice the largest block that it has
- * seen freed, so it is shown one, which nobody touches and which takes no memory. It does not learn where MALLOC_TRIM_THRESHOLD_ or the like is set.
- */
-constexpr size_t LARGE_BLOCK = 8 << 20;
-
-void KeepFreedMemory() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    void* volatile block = malloc(LARGE_BLOCK);
-    free(block);
-  });
-}
 
 class Outbox;
 
@@ -239,7 +223,6 @@ class Outbox : public Nan::ObjectWrap {
       return Nan::ThrowError(error.c_str());
     }
     rd_kafka_conf_set_dr_msg_cb(settings->c_ptr_global(), OnReport);
-    KeepFreedMemory();
     auto* outbox = new Outbox(connection, info[1].As<v8::Function>());
     outbox->Wrap(info.This());
     outbox->Ref();

@@ -68,8 +68,8 @@ describe('Checkpointer', () => {
       const kafka = source({ maxRecords: 1_000, write: () => write$ });
       const lane = opened(kafka, 600);
       const writeOfMany = '       -^--!';
-      const afterIt = '           --------^--!';
-      const inQuiet = '           ------------------^--!';
+      const afterIt = '           --------------^--!';
+      const inQuiet = '           ------------------------^--!';
 
       at(1, () => {
         lane.finishThrough(299);
@@ -80,7 +80,7 @@ describe('Checkpointer', () => {
       at(5, () => {
         lane.finish(301);
       });
-      at(18, () => {
+      at(24, () => {
         lane.finish(302);
       });
       expectSubscriptions(write$.subscriptions).toBe([writeOfMany, afterIt, inQuiet]);
@@ -95,8 +95,8 @@ describe('Checkpointer', () => {
       const lane = opened(kafka, 8_010);
       const writeOfOne = '        -^--!';
       const ofManyRuns = '        ----^--!';
-      const afterIt = '           -------------^--!';
-      const andAgain = '          ------------------^--!';
+      const afterIt = '           -------------------^--!';
+      const andAgain = '          ------------------------^--!';
 
       at(1, () => {
         for (let offset = 1; offset < 8_000; offset += 2) lane.finish(offset);
@@ -105,7 +105,7 @@ describe('Checkpointer', () => {
         lane.finish(8_000);
       });
       // The write before it was of a single record, but of as many runs.
-      at(14, () => {
+      at(23, () => {
         lane.finish(8_001);
       });
       expectSubscriptions(write$.subscriptions).toBe([writeOfOne, ofManyRuns, afterIt, andAgain]);

@@ -201,6 +201,28 @@ describe('Pump', () => {
     }),
   );
 
+  it.each([
+    { credits: 20_000, most: 4_000, largest: 4_000 },
+    { credits: 10_000, most: 4_000, largest: 2_500 },
+    { credits: 2_000, most: 4_000, largest: 1_000 },
+    { credits: 20_000, most: 1_000, largest: 1_000 },
+  ])(
+    'reads up to $largest at a time for whoever is quick, with $credits credits and a reader that can bring $most',
+    ({ credits, most, largest }) => {
+      inVirtualTime(({ flush }) => {
+        const kafka = source({ maxRecords: credits });
+        const rows = Array.from({ length: 60_000 }, (_, offset) => ({ value: 'x', offset }));
+        const reader = log(rows, { mostRecords: most });
+        const { records$ } = pumping(kafka, reader, [kafka.lane()]);
+        const reads = collect(reader.reads$, 140);
+        collect(records$.pipe(commit()), 140);
+        flush();
+        expect(reads[0]).toBe('1000');
+        expect(Math.max(...reads.map(Number))).toBe(largest);
+      })();
+    },
+  );
+
   it(
     'begins no other read before whoever waits for one has been called',
     inVirtualTime(({ flush }) => {

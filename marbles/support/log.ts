@@ -34,9 +34,11 @@ export interface LogSettings {
   readonly readMs?: () => number;
   /** Whether a read that empties the log says that it has ended. Default `false`. */
   readonly tellsEnd?: boolean;
+  /** Default 1,000. */
+  readonly mostRecords?: number;
 }
 
-export function log(rows: readonly Row[], { readMs = () => 1, tellsEnd = false }: LogSettings = {}): Log {
+export function log(rows: readonly Row[], { readMs = () => 1, tellsEnd = false, mostRecords = 1_000 }: LogSettings = {}): Log {
   const waiting = [...rows];
   const reads$ = new Subject<string>();
   const readAt: number[] = [];
@@ -45,6 +47,7 @@ export function log(rows: readonly Row[], { readMs = () => 1, tellsEnd = false }
   let failure: ReadError | undefined;
   let end: ReadError | undefined;
   return {
+    mostRecords,
     reads$: reads$.asObservable(),
     readAt,
     mostReads: () => most,

@@ -35,7 +35,7 @@ export interface CheckpointerOptions {
  * for others to join, in proportion to what it costs, unless as many as may be open are ready before.
  */
 const MANY_RECORDS = 256;
-const REST_MS = 4;
+const REST_MS = 10;
 /** To make, pack and put a million runs takes some 150 ms: most of the time is left for records. */
 const REST_MS_PER_RUN = 0.0005;
 

@@ -18,6 +18,9 @@ const [TOPIC, PARTITION, EPOCH, CODE, START, KEY, VALUE, HEADER, HEADERS, SIZE, 
 /** By librdkafka's number. */
 const TIMESTAMP_TYPES: readonly (TimestampType | undefined)[] = [undefined, 'CreateTime', 'LogAppendTime'];
 
+/** To hand a read to its thread, and what it brought back, takes as long as some hundred records; beyond this nothing is gained. */
+const MOST_RECORDS = 4_000;
+
 const PARTITION_EOF = -191;
 const UNKNOWN = -1;
 const NO_ENDS: readonly Position[] = [];
@@ -29,6 +32,7 @@ const NO_ENDS: readonly Position[] = [];
  */
 export function nativeReader(readRows: ReadRows, wake?: () => void): Reader {
   return {
+    mostRecords: MOST_RECORDS,
     wake,
     read(max, waitMs, done) {
       readRows(max, BATCH_BYTES, waitMs, (rows, texts, columns, bytes) => {

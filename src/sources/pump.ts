@@ -20,8 +20,12 @@ export interface PumpOptions extends EmitterOptions, Omit<BacklogOptions, keyof 
   readonly scheduler?: SchedulerLike;
 }
 
-/** A larger batch gains nothing and holds the event loop longer. */
-const BATCH_RECORDS = 1_000;
+/** How many are read at a time before it is known how long a record takes. */
+const FIRST_RECORDS = 1_000;
+/** So many credits are worth a read of their own. */
+const WORTH_A_READ = 500;
+/** No read takes more than this share of all credits: others are to be on their way while it is emitted, and finished. */
+const LARGEST_SHARE = 1 / 4;
 /** So many rows say how large records are. */
 const WEIGHED = 16;
 /** How long a read waits for the first record. It holds a thread of the pool that long, and a rebalance waits for it. */
@@ -59,8 +63,9 @@ export class Pump {
   #draining = false;
   #stopped = false;
   #gathered = false;
-  /** How many are read at a time at most. */
-  #mostRecords = BATCH_RECORDS;
+  /** How many are read at a time at most: now, and ever. */
+  #mostRecords = FIRST_RECORDS;
+  readonly #ceiling: number;
   /** What a record of the last batch weighed, on average; 0 before there was one. */
   #recordBytes = 0;
   /** The next sip, and the end of the gathering. */
@@ -72,6 +77,7 @@ export class Pump {
     this.#options = options;
     this.#scheduler = options.scheduler ?? asyncScheduler;
     this.#emitter = new Emitter(options);
+    this.#ceiling = Math.min(options.reader.mostRecords, Math.max(FIRST_RECORDS, Math.floor(options.demand.maxRecords * LARGEST_SHARE)));
     const { backlog = (all: BacklogOptions): Backlog => new SharedBacklog(all) } = options;
     this.#backlog = backlog({
       ...options,
@@ -192,11 +198,11 @@ export class Pump {
 
   /** So many credits are worth a read of their own. */
   get #enough(): number {
-    return Math.min(BATCH_RECORDS / 2, Math.ceil(this.#options.demand.maxRecords / 2));
+    return Math.min(WORTH_A_READ, Math.ceil(this.#options.demand.maxRecords / 2));
   }
 
   #batchSize(free: number): number {
-    const byBytes = this.#recordBytes === 0 ? BATCH_RECORDS : Math.ceil(this.#backlog.batchBytes / this.#recordBytes);
+    const byBytes = this.#recordBytes === 0 ? FIRST_RECORDS : Math.ceil(this.#backlog.batchBytes / this.#recordBytes);
     return Math.max(1, Math.min(this.#mostRecords, free, byBytes));
   }
 
@@ -251,7 +257,7 @@ export class Pump {
   /** Whoever takes long over the records of a batch gets fewer at a time. */
   #adapt(records: number, tookMs: number): void {
     if (tookMs > HOLD_MS) this.#mostRecords = Math.max(1, Math.floor((records * HOLD_MS) / tookMs));
-    else if (2 * tookMs <= HOLD_MS && records >= this.#mostRecords) this.#mostRecords = Math.min(BATCH_RECORDS, 2 * this.#mostRecords);
+    else if (2 * tookMs <= HOLD_MS && records >= this.#mostRecords) this.#mostRecords = Math.min(this.#ceiling, 2 * this.#mostRecords);
   }
 
   /** A few rows of it will do. */

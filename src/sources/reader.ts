@@ -18,6 +18,8 @@ export interface Batch {
 
 /** How a source reads: the seam behind which a faster reader fits. */
 export interface Reader {
+  /** More than so many at a time gain nothing, or hold the event loop for too long: each read costs something, and so does each record of it. */
+  readonly mostRecords: number;
   /**
    * Reads what is there, at most `max` records; if nothing is, waits up to `waitMs` for the first.
    * One read at a time: the next may start when `done` is called, which is always later. An error came after the records of its batch.
@@ -40,6 +42,9 @@ export type Consume = (
   max: number,
   done: (error: ReadError | undefined | null, messages: Message[] | undefined, ends?: readonly Position[]) => void,
 ) => void;
+
+/** node-rdkafka makes the objects of a batch on the main thread, all at once: of a thousand, for about 3 ms. */
+const MOST_RECORDS = 1_000;
 
 /** What one batch may hold; records wait in the client's own bounded buffer until they are asked for. */
 export const BATCH_BYTES = 4 * 1024 * 1024;
@@ -66,6 +71,7 @@ function none(): never {
 export function plainReader(consume: Consume): Reader {
   let hot = false;
   return {
+    mostRecords: MOST_RECORDS,
     read(max, waitMs, done) {
       const drain = hot || waitMs === 0;
       consume(drain ? 0 : waitMs, drain ? max : 1, (error, messages = [], ends = []) => {

@@ -69,6 +69,7 @@ export class Standalone implements Membership {
     this.#listener = listener;
     this.#options = options;
     this.reader = {
+      mostRecords: fetches.reader.mostRecords,
       wake: fetches.reader.wake,
       read: (max, waitMs, done) => {
         fetches.reader.read(max, waitMs, (error, batch) => {

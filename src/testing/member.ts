@@ -102,6 +102,7 @@ export class FakeMember implements Membership {
     this.#settings = settings;
     this.#scheduler = settings.scheduler ?? asyncScheduler;
     this.reader = {
+      mostRecords: 1_000,
       read: (max, waitMs, done) => {
         this.#read(max, waitMs, done);
       },
