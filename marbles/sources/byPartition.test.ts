@@ -32,9 +32,11 @@ import type { TopicPartition } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
 import { groupSourceOf } from '../../src/sources/groupSource.js';
 import { PartitionDelivery } from '../../src/sources/partitionDelivery.js';
+import type { SourceOptions } from '../../src/sources/sourceOptions.js';
 import { resolveSourceOptions } from '../../src/sources/sourceOptions.js';
 import type { TopicMarbles } from '../../src/testing/index.js';
 import { topicMarbles } from '../../src/testing/index.js';
+import type { MemberSettings } from '../../src/testing/member.js';
 import { FakeMember } from '../../src/testing/member.js';
 import { TopicLog } from '../../src/testing/topicLog.js';
 import { at, inVirtualTime } from '../support/virtualTime.js';
@@ -349,28 +351,39 @@ describe('fromTopicByPartition', () => {
 describe('what is fetched by partition', () => {
   const EACH = 2_000;
 
+  /** A member that the group gives all partitions at 1, and what it reads. */
+  function partitionsOf(
+    records: readonly number[],
+    options: SourceOptions,
+    settings?: MemberSettings,
+  ): { readonly partitions$: Observable<Partition>; readonly member: () => FakeMember } {
+    let member: FakeMember | undefined;
+    const partitions$ = groupSourceOf<Partition>((subscriber, delivery) => new PartitionDelivery(subscriber, delivery), {
+      group: 'billing',
+      offsets: () => memoryOffsets(),
+      mirror: false,
+      onStateStale: () => undefined,
+      source: resolveSourceOptions('fromTopicByPartition', options),
+      member: (listener) => {
+        const joined = (member = new FakeMember(new TopicLog('orders', records), listener, settings));
+        at(1, () => {
+          joined.give(...records.keys());
+        });
+        return joined;
+      },
+      emit: () => undefined,
+      register: () => () => undefined,
+      scheduler: asyncScheduler,
+    });
+    return { partitions$, member: () => member as FakeMember };
+  }
+
   it('is bounded for one that is stuck, and nothing for one that nobody takes, or takes any more', () => {
     inVirtualTime(({ flush }) => {
-      let member: FakeMember | undefined;
       const fast: number[] = [];
-      const subscription = groupSourceOf<Partition>((subscriber, options) => new PartitionDelivery(subscriber, options), {
-        group: 'billing',
-        offsets: () => memoryOffsets(),
-        mirror: false,
-        onStateStale: () => undefined,
-        // A record weighs 10 bytes: a partition has 10 of them out, and of all partitions 50 are held.
-        source: resolveSourceOptions('fromTopicByPartition', { maxInFlight: 40, fetchBufferBytes: 1_000 }),
-        member: (listener) => {
-          const joined = (member = new FakeMember(new TopicLog('orders', [EACH, EACH, EACH, EACH]), listener));
-          at(1, () => {
-            joined.give(0, 1, 2, 3);
-          });
-          return joined;
-        },
-        emit: () => undefined,
-        register: () => () => undefined,
-        scheduler: asyncScheduler,
-      })
+      // A record weighs 10 bytes: a partition has 10 of them out, and of all partitions 50 are held.
+      const { partitions$, member } = partitionsOf([EACH, EACH, EACH, EACH], { maxInFlight: 40, fetchBufferBytes: 1_000 });
+      const subscription = partitions$
         .pipe(
           mergeMap((records$): Observable<unknown> => {
             if (records$.key.partition === 0) return records$.pipe(stuck());
@@ -384,14 +397,27 @@ describe('what is fetched by partition', () => {
         )
         .subscribe({ error: fail });
       at(60_000, () => {
-        const read = [0, 1, 2, 3].map((partition) => member?.position(partition) ?? -1);
+        const read = [0, 1, 2, 3].map((partition) => member().position(partition));
         expect(fast).toHaveLength(EACH);
         // Its share, its part of what may be held, and the last two reads.
         expect(read[0]).toBeGreaterThan(10);
         expect(read[0]).toBeLessThan(100);
         expect(read[2]).toBe(0);
         expect(read[3]).toBeLessThan(100);
-        expect([...(member?.paused ?? [])].sort()).toEqual([0, 2, 3]);
+        expect([...member().paused].sort()).toEqual([0, 2, 3]);
+        subscription.unsubscribe();
+      });
+      flush();
+    })();
+  });
+
+  it('is no more at a time than a quarter of what one of them may have out: it may all be of that one', () => {
+    inVirtualTime(({ flush }) => {
+      const { partitions$, member } = partitionsOf([20_000, 20_000], { maxInFlight: 10_000 }, { mostRecords: 4_000 });
+      const subscription = partitions$.pipe(mergeMap((records$) => records$.pipe(commit()))).subscribe({ error: fail });
+      at(1_000, () => {
+        expect(member().position(1)).toBe(20_000);
+        expect(Math.max(...member().reads)).toBe(1_250);
         subscription.unsubscribe();
       });
       flush();

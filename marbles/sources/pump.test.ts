@@ -3,12 +3,18 @@ import { NEVER, Subject, asyncScheduler, delay, delayWhen, map, merge, share, ta
 import { describe, expect, it } from 'vitest';
 import { commit } from '../../src/operators/commit.js';
 import type { KafkaRecord } from '../../src/record.js';
+import type { Row } from '../support/log.js';
 import { log, rowsOf } from '../support/log.js';
 import { pumping } from '../support/pumping.js';
 import { source } from '../support/source.js';
 import { at, collect, inVirtualTime } from '../support/virtualTime.js';
 
 const MIB = 1024 * 1024;
+
+/** So many records. */
+function many(records: number): Row[] {
+  return Array.from({ length: records }, (_, offset) => ({ value: 'x', offset }));
+}
 
 describe('Pump', () => {
   it(
@@ -178,8 +184,7 @@ describe('Pump', () => {
     'reads fewer at a time for whoever takes long over each record, and more again when they are quick',
     inVirtualTime(({ flush }) => {
       const kafka = source({ maxRecords: 10_000 });
-      const rows = Array.from({ length: 6_000 }, (_, offset) => ({ value: 'x', offset }));
-      const reader = log(rows);
+      const reader = log(many(6_000));
       let [seen, workedMs] = [0, 0];
       const now = (): number => asyncScheduler.now() + workedMs;
       const scheduler = Object.assign(Object.create(asyncScheduler) as SchedulerLike, { now });
@@ -211,8 +216,7 @@ describe('Pump', () => {
     ({ credits, most, largest }) => {
       inVirtualTime(({ flush }) => {
         const kafka = source({ maxRecords: credits });
-        const rows = Array.from({ length: 60_000 }, (_, offset) => ({ value: 'x', offset }));
-        const reader = log(rows, { mostRecords: most });
+        const reader = log(many(30_000), { mostRecords: most });
         const { records$ } = pumping(kafka, reader, [kafka.lane()]);
         const reads = collect(reader.reads$, 140);
         collect(records$.pipe(commit()), 140);
@@ -221,6 +225,46 @@ describe('Pump', () => {
         expect(Math.max(...reads.map(Number))).toBe(largest);
       })();
     },
+  );
+
+  it(
+    'reads no more at a time for whoever is quick to take records and has them finished later',
+    inVirtualTime(({ flush }) => {
+      const kafka = source({ maxRecords: 20_000 });
+      const reader = log(many(12_000), { mostRecords: 4_000 });
+      const { records$ } = pumping(kafka, reader, [kafka.lane()]);
+      const reads = collect(reader.reads$, 140);
+      const finished = collect(records$.pipe(delay(1), commit()), 140);
+      flush();
+      expect(finished).toHaveLength(12_000);
+      expect(Math.max(...reads.map(Number))).toBe(1_000);
+    }),
+  );
+
+  it(
+    'reads fewer at a time again when whoever was quick gets slow',
+    inVirtualTime(({ flush }) => {
+      const kafka = source({ maxRecords: 20_000 });
+      const reader = log(many(30_000), { mostRecords: 4_000 });
+      let [seen, workedMs] = [0, 0];
+      const now = (): number => asyncScheduler.now() + workedMs;
+      const scheduler = Object.assign(Object.create(asyncScheduler) as SchedulerLike, { now });
+      const { records$ } = pumping(kafka, reader, [kafka.lane()], { scheduler });
+      const reads = collect(reader.reads$, 140);
+      collect(
+        records$.pipe(
+          tap(() => {
+            seen += 1;
+            if (seen > 20_000) workedMs += 0.05;
+          }),
+          commit(),
+        ),
+        140,
+      );
+      flush();
+      expect(Math.max(...reads.map(Number))).toBe(4_000);
+      expect(Number(reads.at(-1))).toBeLessThanOrEqual(100);
+    }),
   );
 
   it(

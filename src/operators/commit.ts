@@ -34,8 +34,8 @@ export interface CommitOptions<T> {
   /** A word that is kept with the checkpoint of the value's partition. Default: what was there before. */
   readonly metadata?: string | ((value: T) => string);
   /**
-   * Writes at most this often. Default 0: as soon as the last write is done; after one of many records or runs a little later (4 ms, and 0.5 ms for each
-   * thousand runs), so that others join. A crash repeats what was not written; out of credit it writes all the same.
+   * Writes at most this often. Default 0: as soon as the last write is done; after one of many records or runs a little later (10 ms, or 4 ms where
+   * values wait for it, and 0.5 ms for each thousand runs), so that others join. A crash repeats what was not written; out of credit it writes all the same.
    */
   readonly everyMs?: number;
   /** With `everyMs`: writes earlier, when this many records are finished. Default: unbounded. */

@@ -12,6 +12,8 @@ export interface Backlog {
   readonly room: number;
   /** How much a read should bring at most. */
   readonly batchBytes: number;
+  /** How many records it should bring at most, however quick they are: others are to be on their way meanwhile. */
+  readonly batchRecords: number;
   /** How much was read and waits for credit. */
   readonly heldBytes: number;
   /** Whether nothing is fetched. */
@@ -45,6 +47,9 @@ export interface BacklogOptions {
   readonly onStall: (lane?: PartitionLane) => void;
 }
 
+/** A read brings no more than this share of the records that may be open. */
+export const BATCH_SHARE = 1 / 4;
+
 /** A batch, from a row on, with the lanes of its rows as they were when it was read. */
 interface Held {
   readonly batch: Batch;
@@ -65,6 +70,10 @@ export class SharedBacklog implements Backlog {
 
   get room(): number {
     return this.#held.length > 0 ? 0 : this.#options.demand.free;
+  }
+
+  get batchRecords(): number {
+    return Math.floor(this.#options.demand.maxRecords * BATCH_SHARE);
   }
 
   get heldBytes(): number {

@@ -36,6 +36,8 @@ export interface CheckpointerOptions {
  */
 const MANY_RECORDS = 256;
 const REST_MS = 10;
+/** Where somebody waits for what is written. */
+const AWAITED_REST_MS = 4;
 /** To make, pack and put a million runs takes some 150 ms: most of the time is left for records. */
 const REST_MS_PER_RUN = 0.0005;
 
@@ -277,7 +279,8 @@ export class Checkpointer implements LaneOwner {
   }
 
   #restAfter(records: number, runs: number): void {
-    const ms = (records >= MANY_RECORDS ? REST_MS : 0) + runs * REST_MS_PER_RUN;
+    const restMs = this.#durable$.observed ? AWAITED_REST_MS : REST_MS;
+    const ms = (records >= MANY_RECORDS ? restMs : 0) + runs * REST_MS_PER_RUN;
     // No timer is that short.
     this.#restMs = ms < 1 ? 0 : ms;
     if (this.#restMs > 0) this.#restsUntil = this.#scheduler.now() + this.#restMs;

@@ -18,7 +18,7 @@ const [TOPIC, PARTITION, EPOCH, CODE, START, KEY, VALUE, HEADER, HEADERS, SIZE, 
 /** By librdkafka's number. */
 const TIMESTAMP_TYPES: readonly (TimestampType | undefined)[] = [undefined, 'CreateTime', 'LogAppendTime'];
 
-/** To hand a read to its thread, and what it brought back, takes as long as some hundred records; beyond this nothing is gained. */
+/** A read costs some 0.2 ms beside its records, in which two threads wake each other: 400 records take as long. Beyond this little is gained. */
 const MOST_RECORDS = 4_000;
 
 const PARTITION_EOF = -191;

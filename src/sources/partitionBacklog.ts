@@ -1,6 +1,7 @@
 import type { SchedulerLike, Subscription } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 import type { Backlog, BacklogOptions } from './backlog.js';
+import { BATCH_SHARE } from './backlog.js';
 import type { PartitionLane } from './lane.js';
 import type { Batch } from './reader.js';
 import { BATCH_BYTES } from './reader.js';
@@ -59,6 +60,11 @@ export class PartitionBacklog implements Backlog {
   get batchBytes(): number {
     const free = this.#options.maxHeldBytes - this.heldBytes;
     return Math.min(BATCH_BYTES, Math.max(free / 4, this.#heldBound / 2));
+  }
+
+  /** All of it may be of one partition. */
+  get batchRecords(): number {
+    return Math.floor(this.#share.records * BATCH_SHARE);
   }
 
   get heldBytes(): number {

@@ -20,12 +20,10 @@ export interface PumpOptions extends EmitterOptions, Omit<BacklogOptions, keyof 
   readonly scheduler?: SchedulerLike;
 }
 
-/** How many are read at a time before it is known how long a record takes. */
+/** How many are read at a time at first, and for whoever still works on them when they were emitted: more would only be kept in memory. */
 const FIRST_RECORDS = 1_000;
 /** So many credits are worth a read of their own. */
 const WORTH_A_READ = 500;
-/** No read takes more than this share of all credits: others are to be on their way while it is emitted, and finished. */
-const LARGEST_SHARE = 1 / 4;
 /** So many rows say how large records are. */
 const WEIGHED = 16;
 /** How long a read waits for the first record. It holds a thread of the pool that long, and a rebalance waits for it. */
@@ -63,9 +61,8 @@ export class Pump {
   #draining = false;
   #stopped = false;
   #gathered = false;
-  /** How many are read at a time at most: now, and ever. */
-  #mostRecords = FIRST_RECORDS;
-  readonly #ceiling: number;
+  /** How many are read at a time at most. */
+  #atATime = FIRST_RECORDS;
   /** What a record of the last batch weighed, on average; 0 before there was one. */
   #recordBytes = 0;
   /** The next sip, and the end of the gathering. */
@@ -77,7 +74,6 @@ export class Pump {
     this.#options = options;
     this.#scheduler = options.scheduler ?? asyncScheduler;
     this.#emitter = new Emitter(options);
-    this.#ceiling = Math.min(options.reader.mostRecords, Math.max(FIRST_RECORDS, Math.floor(options.demand.maxRecords * LARGEST_SHARE)));
     const { backlog = (all: BacklogOptions): Backlog => new SharedBacklog(all) } = options;
     this.#backlog = backlog({
       ...options,
@@ -203,7 +199,7 @@ export class Pump {
 
   #batchSize(free: number): number {
     const byBytes = this.#recordBytes === 0 ? FIRST_RECORDS : Math.ceil(this.#backlog.batchBytes / this.#recordBytes);
-    return Math.max(1, Math.min(this.#mostRecords, free, byBytes));
+    return Math.max(1, Math.min(this.#atATime, free, byBytes));
   }
 
   #read(max: number, waitMs: number): void {
@@ -249,15 +245,20 @@ export class Pump {
   #take(batch: Batch): void {
     if ((batch.length === 0 && batch.ends.length === 0) || this.#draining) return;
     this.#weigh(batch);
+    const { demand } = this.#options;
     const began = this.#scheduler.now();
+    const open = demand.open;
     this.#backlog.take(batch);
-    this.#adapt(batch.length, this.#scheduler.now() - began);
+    this.#adapt(batch.length, this.#scheduler.now() - began, demand.open - open);
   }
 
-  /** Whoever takes long over the records of a batch gets fewer at a time. */
-  #adapt(records: number, tookMs: number): void {
-    if (tookMs > HOLD_MS) this.#mostRecords = Math.max(1, Math.floor((records * HOLD_MS) / tookMs));
-    else if (2 * tookMs <= HOLD_MS && records >= this.#mostRecords) this.#mostRecords = Math.min(this.#ceiling, 2 * this.#mostRecords);
+  /** Whoever takes long over the records of a batch gets fewer at a time; whoever is quick, and through with most of them, gets more. */
+  #adapt(records: number, tookMs: number, stillOpen: number): void {
+    const { reader } = this.#options;
+    if (tookMs > HOLD_MS) this.#atATime = Math.max(1, Math.floor((records * HOLD_MS) / tookMs));
+    else if (2 * tookMs <= HOLD_MS && records >= this.#atATime) this.#atATime *= 2;
+    const most = 2 * stillOpen > records ? FIRST_RECORDS : Math.max(FIRST_RECORDS, this.#backlog.batchRecords);
+    this.#atATime = Math.min(this.#atATime, reader.mostRecords, most);
   }
 
   /** A few rows of it will do. */

@@ -18,7 +18,7 @@ export interface Batch {
 
 /** How a source reads: the seam behind which a faster reader fits. */
 export interface Reader {
-  /** More than so many at a time gain nothing, or hold the event loop for too long: each read costs something, and so does each record of it. */
+  /** How many records one read may be asked for. */
   readonly mostRecords: number;
   /**
    * Reads what is there, at most `max` records; if nothing is, waits up to `waitMs` for the first.

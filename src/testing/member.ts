@@ -14,6 +14,8 @@ export interface MemberSettings {
   readonly scheduler?: SchedulerLike;
   /** How long a read takes that finds records. Default 1. */
   readonly readMs?: () => number;
+  /** How many records one read may be asked for. Default 1,000. */
+  readonly mostRecords?: number;
   /** How many records of one partition come before those of the next. Default: all there are. */
   readonly chunk?: number;
   /** Whether the group may give partitions while a read holds records that came before: librdkafka asks with its reads. Default `false`. */
@@ -102,7 +104,7 @@ export class FakeMember implements Membership {
     this.#settings = settings;
     this.#scheduler = settings.scheduler ?? asyncScheduler;
     this.reader = {
-      mostRecords: 1_000,
+      mostRecords: settings.mostRecords ?? 1_000,
       read: (max, waitMs, done) => {
         this.#read(max, waitMs, done);
       },
