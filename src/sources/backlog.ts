@@ -135,15 +135,18 @@ export class SharedBacklog implements Backlog {
 
   /** Emits from `row` on while there is credit; answers the row at which it stopped. */
   #emit(batch: Batch, from: number, lanes?: readonly (PartitionLane | undefined)[]): number {
-    const { emitter, laneOf } = this.#options;
+    const { emitter } = this.#options;
     let row = from;
     emitter.begin();
-    for (; row < batch.length; row += 1) {
-      // A revoke or an unsubscribe may happen inside any `emit`: ask the lane every time.
-      const lane = lanes === undefined ? laneOf(batch.topic(row), batch.partition(row)) : lanes[row];
-      if (lane?.emitting === true && !emitter.emits(batch, row, lane)) break;
-    }
+    while (row < batch.length && this.#passes(batch, row, lanes)) row += 1;
     emitter.end();
     return row;
+  }
+
+  /** A revoke or an unsubscribe may happen inside any `emit`: asks the lane every time. */
+  #passes(batch: Batch, row: number, lanes: readonly (PartitionLane | undefined)[] | undefined): boolean {
+    const { emitter, laneOf } = this.#options;
+    const lane = lanes === undefined ? laneOf(batch.topic(row), batch.partition(row)) : lanes[row];
+    return lane?.emitting !== true || emitter.emits(batch, row, lane);
   }
 }
