@@ -118,8 +118,11 @@ export interface Journal {
   flush(): Observable<never>;
   /** Gives the value to `apply` in the transaction that remembers its records. They are to be finished before the next `resume`. */
   stage<T extends Positioned | readonly Positioned[]>(value: T, apply: ApplyState<T>): void;
-  /** An operator that finishes records says that it is there; the returned function says that it will finish no more. */
-  attach(operator: 'commit' | 'release', pace?: Pace): () => void;
+  /**
+   * An operator that finishes records says that it is there, and with `'durable'` that its values wait for the disk; the returned function says that
+   * it will finish no more.
+   */
+  attach(operator: 'commit' | 'durable' | 'release', pace?: Pace): () => void;
   /**
    * From now on the group's offsets are committed through this, in the order of each partition: a record that is finished ahead of others stays
    * open until they are finished as well.

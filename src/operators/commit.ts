@@ -205,8 +205,9 @@ class Committing<T extends Positioned | readonly Positioned[]> {
   }
 
   #attach(state: JournalState): void {
-    const { everyMs, everyRecords = Infinity } = this.#options;
-    this.attachments.add(state.journal.attach('commit', everyMs === undefined ? undefined : { everyMs, everyRecords }));
+    const { emit, everyMs, everyRecords = Infinity } = this.#options;
+    const pace = everyMs === undefined ? undefined : { everyMs, everyRecords };
+    this.attachments.add(state.journal.attach(emit === 'durable' ? 'durable' : 'commit', pace));
     this.attachments.add(
       state.journal.durable$.subscribe({
         next: (durable) => {

@@ -36,7 +36,7 @@ export interface CheckpointerOptions {
  */
 const MANY_RECORDS = 256;
 const REST_MS = 10;
-/** Where somebody waits for what is written. */
+/** Where values wait for the disk. */
 const AWAITED_REST_MS = 4;
 /** To make, pack and put a million runs takes some 150 ms: most of the time is left for records. */
 const REST_MS_PER_RUN = 0.0005;
@@ -71,6 +71,7 @@ export class Checkpointer implements LaneOwner {
   #inOrder = false;
   #pace: Pace = { everyMs: 0, everyRecords: Infinity };
   #timer: Subscription | undefined;
+  #restAfterMany = REST_MS;
   /** For how long the next write is to wait after the last one, and until when that is. */
   #restMs = 0;
   #restsUntil = 0;
@@ -119,10 +120,11 @@ export class Checkpointer implements LaneOwner {
     });
   }
 
-  attach(operator: 'commit' | 'release', pace?: Pace): () => void {
+  attach(operator: 'commit' | 'durable' | 'release', pace?: Pace): () => void {
     this.#attached += 1;
     this.#everAttached = true;
-    if (operator === 'commit') this.#committing = true;
+    if (operator !== 'release') this.#committing = true;
+    if (operator === 'durable') this.#restAfterMany = AWAITED_REST_MS;
     if (pace !== undefined) this.#pace = pace;
     return this.#once(() => {
       this.#attached -= 1;
@@ -279,8 +281,7 @@ export class Checkpointer implements LaneOwner {
   }
 
   #restAfter(records: number, runs: number): void {
-    const restMs = this.#durable$.observed ? AWAITED_REST_MS : REST_MS;
-    const ms = (records >= MANY_RECORDS ? restMs : 0) + runs * REST_MS_PER_RUN;
+    const ms = (records >= MANY_RECORDS ? this.#restAfterMany : 0) + runs * REST_MS_PER_RUN;
     // No timer is that short.
     this.#restMs = ms < 1 ? 0 : ms;
     if (this.#restMs > 0) this.#restsUntil = this.#scheduler.now() + this.#restMs;
