@@ -11,7 +11,7 @@ import type { Payload } from '../payload.js';
 import type { Task } from '../task.js';
 import { way } from '../way.js';
 
-/** At two million records per second the default of 4,096 is out before the disk has answered; and reads are larger the more there is. */
+/** At more than a million records per second the default of 4,096 is out before the disk has answered; and more lets reads be larger. */
 const source = { maxInFlight: 32_768 };
 /** Large records take memory: fewer of them are fetched ahead, and of each partition so few at once that all have some in the buffer. */
 const sourceOfLarge = { ...source, fetchBufferBytes: 4 * 1_024 * 1_024, properties: { 'fetch.message.max.bytes': 262_144 } };

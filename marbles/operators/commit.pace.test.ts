@@ -1,6 +1,7 @@
+import { concatAll, map, range } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { commit } from '../../src/operators/commit.js';
-import { emittedBy, recordsOf, source } from '../support/source.js';
+import { emittedBy, recordAt, recordsOf, source } from '../support/source.js';
 import { inVirtualTime } from '../support/virtualTime.js';
 
 describe('the pace of commit', () => {
@@ -19,6 +20,27 @@ describe('the pace of commit', () => {
       expectSubscriptions(values$.subscriptions).toBe(subs);
     }),
   );
+
+  it.each([
+    { emit: 'durable', third: '-----------^--!' },
+    { emit: 'passed', third: '-----------------^--!' },
+  ] as const)('emit: $emit: after a write of many the next one waits for others, and less where values wait for it', ({ emit, third }) => {
+    inVirtualTime(({ cold, hot, expectSubscriptions, flush }) => {
+      const write$ = cold<never>('---|');
+      const kafka = source({ maxRecords: 1_000, write: () => write$ });
+      const lane = kafka.lane();
+      const values$ = hot('-(a)----b', { a: range(0, 300), b: range(300, 1) }).pipe(
+        concatAll(),
+        map((offset) => recordAt(lane, offset, '')),
+      );
+      const ofTheFirst = '  -^--!';
+      const ofTheOthers = ' ----^--!';
+
+      values$.pipe(emittedBy(kafka), commit({ emit })).subscribe();
+      expectSubscriptions(write$.subscriptions).toBe([ofTheFirst, ofTheOthers, third]);
+      flush();
+    })();
+  });
 
   it(
     'everyMs: completes when the write that is due has been done',

@@ -411,13 +411,33 @@ describe('what is fetched by partition', () => {
     })();
   });
 
-  it('is no more at a time than a quarter of what one of them may have out: it may all be of that one', () => {
+  it.each([
+    { partitions: 2, largest: 1_250 },
+    { partitions: 5, largest: 1_000 },
+  ])(
+    'grows to no more at a time than a quarter of what one of $partitions partitions may have out: it may all be of that one',
+    ({ partitions, largest }) => {
+      inVirtualTime(({ flush }) => {
+        const records = Array.from({ length: partitions }, () => 10_000);
+        const { partitions$, member } = partitionsOf(records, { maxInFlight: 10_000 }, { mostRecords: 4_000 });
+        const subscription = partitions$.pipe(mergeMap((records$) => records$.pipe(commit()))).subscribe({ error: fail });
+        at(1_000, () => {
+          expect(member().position(1)).toBe(10_000);
+          expect(Math.max(...member().reads)).toBe(largest);
+          subscription.unsubscribe();
+        });
+        flush();
+      })();
+    },
+  );
+
+  it('does not grow for a partition whose records wait for credit', () => {
     inVirtualTime(({ flush }) => {
       const { partitions$, member } = partitionsOf([20_000, 20_000], { maxInFlight: 10_000 }, { mostRecords: 4_000 });
-      const subscription = partitions$.pipe(mergeMap((records$) => records$.pipe(commit()))).subscribe({ error: fail });
+      const subscription = partitions$.pipe(mergeMap((records$) => records$.pipe(stuck()))).subscribe({ error: fail });
       at(1_000, () => {
-        expect(member().position(1)).toBe(20_000);
-        expect(Math.max(...member().reads)).toBe(1_250);
+        expect(member().position(0)).toBeGreaterThan(5_000);
+        expect(Math.max(...member().reads)).toBe(1_000);
         subscription.unsubscribe();
       });
       flush();

@@ -88,26 +88,6 @@ describe('Checkpointer', () => {
   );
 
   it(
-    'lets others join for less long where values wait for the disk',
-    inVirtualTime(({ cold, expectSubscriptions }) => {
-      const write$ = cold<never>('---|');
-      const kafka = source({ maxRecords: 1_000, write: () => write$ });
-      const lane = opened(kafka, 600);
-      kafka.checkpointer.attach('durable');
-      const writeOfMany = '-^--!';
-      const afterIt = '    --------^--!';
-
-      at(1, () => {
-        lane.finishThrough(299);
-      });
-      at(2, () => {
-        lane.finish(300);
-      });
-      expectSubscriptions(write$.subscriptions).toBe([writeOfMany, afterIt]);
-    }),
-  );
-
-  it(
     'lets others join for longer after a write of many runs, for it costs more',
     inVirtualTime(({ cold, expectSubscriptions }) => {
       const write$ = cold<never>('---|');

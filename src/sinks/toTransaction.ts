@@ -243,7 +243,7 @@ class Transacting<T extends Positioned> implements Client {
     const state = { journal, durable: -1, goal: Infinity };
     this.#journals.set(journal, state);
     // First: a source that cannot be used then knows that nobody is left to finish its records.
-    this.#attachments.add(journal.attach('commit', { everyMs, everyRecords }));
+    this.#attachments.add(journal.attach('durable', { everyMs, everyRecords }));
     journal.commitThrough({ commit: (positions, member) => this.#transactions.commit(positions, member, journal) });
     this.#attachments.add(
       journal.durable$.subscribe({

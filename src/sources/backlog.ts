@@ -12,7 +12,7 @@ export interface Backlog {
   readonly room: number;
   /** How much a read should bring at most. */
   readonly batchBytes: number;
-  /** How many records it should bring at most, however quick they are: others are to be on their way meanwhile. */
+  /** Beyond how many records a read should not grow: others are to be on their way meanwhile. */
   readonly batchRecords: number;
   /** How much was read and waits for credit. */
   readonly heldBytes: number;
@@ -47,7 +47,7 @@ export interface BacklogOptions {
   readonly onStall: (lane?: PartitionLane) => void;
 }
 
-/** A read brings no more than this share of the records that may be open. */
+/** Reads do not grow beyond this share of the records that may be open. */
 export const BATCH_SHARE = 1 / 4;
 
 /** A batch, from a row on, with the lanes of its rows as they were when it was read. */

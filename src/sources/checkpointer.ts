@@ -65,13 +65,14 @@ export class Checkpointer implements LaneOwner {
   #writing = false;
   #failed = false;
   #attached = 0;
+  /** How many of them have values that wait for the disk. */
+  #awaited = 0;
   #expected = 0;
   #everAttached = false;
   #committing = false;
   #inOrder = false;
   #pace: Pace = { everyMs: 0, everyRecords: Infinity };
   #timer: Subscription | undefined;
-  #restAfterMany = REST_MS;
   /** For how long the next write is to wait after the last one, and until when that is. */
   #restMs = 0;
   #restsUntil = 0;
@@ -124,10 +125,11 @@ export class Checkpointer implements LaneOwner {
     this.#attached += 1;
     this.#everAttached = true;
     if (operator !== 'release') this.#committing = true;
-    if (operator === 'durable') this.#restAfterMany = AWAITED_REST_MS;
+    if (operator === 'durable') this.#awaited += 1;
     if (pace !== undefined) this.#pace = pace;
     return this.#once(() => {
       this.#attached -= 1;
+      if (operator === 'durable') this.#awaited -= 1;
     });
   }
 
@@ -281,7 +283,8 @@ export class Checkpointer implements LaneOwner {
   }
 
   #restAfter(records: number, runs: number): void {
-    const ms = (records >= MANY_RECORDS ? this.#restAfterMany : 0) + runs * REST_MS_PER_RUN;
+    const restMs = this.#awaited > 0 ? AWAITED_REST_MS : REST_MS;
+    const ms = (records >= MANY_RECORDS ? restMs : 0) + runs * REST_MS_PER_RUN;
     // No timer is that short.
     this.#restMs = ms < 1 ? 0 : ms;
     if (this.#restMs > 0) this.#restsUntil = this.#scheduler.now() + this.#restMs;

@@ -199,7 +199,8 @@ export class Pump {
 
   #batchSize(free: number): number {
     const byBytes = this.#recordBytes === 0 ? FIRST_RECORDS : Math.ceil(this.#backlog.batchBytes / this.#recordBytes);
-    return Math.max(1, Math.min(this.#atATime, free, byBytes));
+    const most = Math.max(FIRST_RECORDS, this.#backlog.batchRecords);
+    return Math.max(1, Math.min(this.#atATime, most, free, byBytes));
   }
 
   #read(max: number, waitMs: number): void {
@@ -247,18 +248,16 @@ export class Pump {
     this.#weigh(batch);
     const { demand } = this.#options;
     const began = this.#scheduler.now();
-    const open = demand.open;
+    const before = demand.finished;
     this.#backlog.take(batch);
-    this.#adapt(batch.length, this.#scheduler.now() - began, demand.open - open);
+    this.#adapt(batch.length, this.#scheduler.now() - began, demand.finished - before);
   }
 
-  /** Whoever takes long over the records of a batch gets fewer at a time; whoever is quick, and through with most of them, gets more. */
-  #adapt(records: number, tookMs: number, stillOpen: number): void {
-    const { reader } = this.#options;
+  /** Whoever takes long over the records of a batch gets fewer at a time; whoever is quick, and has finished most of them, gets more. */
+  #adapt(records: number, tookMs: number, finished: number): void {
     if (tookMs > HOLD_MS) this.#atATime = Math.max(1, Math.floor((records * HOLD_MS) / tookMs));
     else if (2 * tookMs <= HOLD_MS && records >= this.#atATime) this.#atATime *= 2;
-    const most = 2 * stillOpen > records ? FIRST_RECORDS : Math.max(FIRST_RECORDS, this.#backlog.batchRecords);
-    this.#atATime = Math.min(this.#atATime, reader.mostRecords, most);
+    this.#atATime = Math.min(this.#atATime, 2 * finished < records ? FIRST_RECORDS : this.#options.reader.mostRecords);
   }
 
   /** A few rows of it will do. */
