@@ -32,6 +32,7 @@ import type { Machine, Result } from './results.js';
 import { scenarios } from './scenarios.js';
 import type { Case, Scenario } from './scenarios.js';
 import { aligned, cellsOf, comparisonLine, report } from './tables.js';
+import { way } from './way.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -79,10 +80,8 @@ async function bench(): Promise<void> {
     );
   }
   await installPeers();
-  // The way that is there at the beginning is gone to the end: should the addon change meanwhile, there are no figures in place of others.
-  const way = 'addon' in addon() ? 'native' : 'plain';
-  process.env['KAFKA_RX_READER'] ??= way;
-  process.env['KAFKA_RX_PRODUCER'] ??= way;
+  // Whoever begins one way goes on so: should the addon change meanwhile, there are no figures, in place of others.
+  for (const variable of ['KAFKA_RX_READER', 'KAFKA_RX_PRODUCER'] as const) process.env[variable] ??= way(variable, undefined, addon());
   const broker = await startBroker();
   const folder = await mkdtemp(join(root, '.build', 'bench-'));
   const deletes = broker.kind !== 'embedded';

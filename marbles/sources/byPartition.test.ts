@@ -1,8 +1,7 @@
-import type { GroupedObservable, Observable, OperatorFunction } from 'rxjs';
+import type { Observable, OperatorFunction } from 'rxjs';
 import {
   EMPTY,
   NEVER,
-  asyncScheduler,
   bufferCount,
   catchError,
   concat,
@@ -24,24 +23,16 @@ import {
 import { describe, expect, it } from 'vitest';
 import { AlreadySubscribedError, KafkaRxError } from '../../src/errors.js';
 import type { KafkaEvent } from '../../src/events.js';
-import { memoryOffsets } from '../../src/offsets/memory.js';
 import { batch } from '../../src/operators/batch.js';
 import { commit } from '../../src/operators/commit.js';
 import { release } from '../../src/operators/release.js';
-import type { TopicPartition } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
-import { groupSourceOf } from '../../src/sources/groupSource.js';
-import { PartitionDelivery } from '../../src/sources/partitionDelivery.js';
-import type { SourceOptions } from '../../src/sources/sourceOptions.js';
-import { resolveSourceOptions } from '../../src/sources/sourceOptions.js';
 import type { TopicMarbles } from '../../src/testing/index.js';
 import { topicMarbles } from '../../src/testing/index.js';
-import type { MemberSettings } from '../../src/testing/member.js';
-import { FakeMember } from '../../src/testing/member.js';
 import { TopicLog } from '../../src/testing/topicLog.js';
+import type { Partition } from '../support/partitions.js';
+import { partitionsOf } from '../support/partitions.js';
 import { at, inVirtualTime } from '../support/virtualTime.js';
-
-type Partition = GroupedObservable<TopicPartition, KafkaRecord>;
 
 /** A test in virtual time. */
 function inMarbles(test: (marbles: TopicMarbles) => void): () => void {
@@ -351,38 +342,14 @@ describe('fromTopicByPartition', () => {
 describe('what is fetched by partition', () => {
   const EACH = 2_000;
 
-  /** A member that the group gives all partitions at 1, and what it reads. */
-  function partitionsOf(
-    records: readonly number[],
-    options: SourceOptions,
-    settings?: MemberSettings,
-  ): { readonly partitions$: Observable<Partition>; readonly member: () => FakeMember } {
-    let member: FakeMember | undefined;
-    const partitions$ = groupSourceOf<Partition>((subscriber, delivery) => new PartitionDelivery(subscriber, delivery), {
-      group: 'billing',
-      offsets: () => memoryOffsets(),
-      mirror: false,
-      onStateStale: () => undefined,
-      source: resolveSourceOptions('fromTopicByPartition', options),
-      member: (listener) => {
-        const joined = (member = new FakeMember(new TopicLog('orders', records), listener, settings));
-        at(1, () => {
-          joined.give(...records.keys());
-        });
-        return joined;
-      },
-      emit: () => undefined,
-      register: () => () => undefined,
-      scheduler: asyncScheduler,
-    });
-    return { partitions$, member: () => member as FakeMember };
-  }
-
   it('is bounded for one that is stuck, and nothing for one that nobody takes, or takes any more', () => {
     inVirtualTime(({ flush }) => {
       const fast: number[] = [];
       // A record weighs 10 bytes: a partition has 10 of them out, and of all partitions 50 are held.
-      const { partitions$, member } = partitionsOf([EACH, EACH, EACH, EACH], { maxInFlight: 40, fetchBufferBytes: 1_000 });
+      const { partitions$, member } = partitionsOf(new TopicLog('orders', [EACH, EACH, EACH, EACH]), {
+        maxInFlight: 40,
+        fetchBufferBytes: 1_000,
+      });
       const subscription = partitions$
         .pipe(
           mergeMap((records$): Observable<unknown> => {
@@ -418,8 +385,11 @@ describe('what is fetched by partition', () => {
     'grows to no more at a time than a quarter of what one of $partitions partitions may have out: it may all be of that one',
     ({ partitions, largest }) => {
       inVirtualTime(({ flush }) => {
-        const records = Array.from({ length: partitions }, () => 10_000);
-        const { partitions$, member } = partitionsOf(records, { maxInFlight: 10_000 }, { mostRecords: 4_000 });
+        const log = new TopicLog(
+          'orders',
+          Array.from({ length: partitions }, () => 10_000),
+        );
+        const { partitions$, member } = partitionsOf(log, { maxInFlight: 10_000 }, { mostRecords: 4_000 });
         const subscription = partitions$.pipe(mergeMap((records$) => records$.pipe(commit()))).subscribe({ error: fail });
         at(1_000, () => {
           expect(member().position(1)).toBe(10_000);
@@ -433,7 +403,11 @@ describe('what is fetched by partition', () => {
 
   it('does not grow for a partition whose records wait for credit', () => {
     inVirtualTime(({ flush }) => {
-      const { partitions$, member } = partitionsOf([20_000, 20_000], { maxInFlight: 10_000 }, { mostRecords: 4_000 });
+      const { partitions$, member } = partitionsOf(
+        new TopicLog('orders', [20_000, 20_000]),
+        { maxInFlight: 10_000 },
+        { mostRecords: 4_000 },
+      );
       const subscription = partitions$.pipe(mergeMap((records$) => records$.pipe(stuck()))).subscribe({ error: fail });
       at(1_000, () => {
         expect(member().position(0)).toBeGreaterThan(5_000);

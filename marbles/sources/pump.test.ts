@@ -1,4 +1,4 @@
-import type { Observable, SchedulerLike } from 'rxjs';
+import type { MonoTypeOperatorFunction, Observable, SchedulerLike } from 'rxjs';
 import { NEVER, Subject, asyncScheduler, delay, delayWhen, map, merge, share, take, tap, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { commit } from '../../src/operators/commit.js';
@@ -14,6 +14,22 @@ const MIB = 1024 * 1024;
 /** So many records. */
 function many(records: number): Row[] {
   return Array.from({ length: records }, (_, offset) => ({ value: 'x', offset }));
+}
+
+/** Work that takes 50 µs for some records, by their number, and nothing for the others; the clock goes on meanwhile. */
+function slowFor(isSlow: (seen: number) => boolean): {
+  readonly scheduler: SchedulerLike;
+  readonly work: MonoTypeOperatorFunction<KafkaRecord>;
+} {
+  let [seen, workedMs] = [0, 0];
+  const now = (): number => asyncScheduler.now() + workedMs;
+  return {
+    scheduler: Object.assign(Object.create(asyncScheduler) as SchedulerLike, { now }),
+    work: tap(() => {
+      seen += 1;
+      if (isSlow(seen)) workedMs += 0.05;
+    }),
+  };
 }
 
 describe('Pump', () => {
@@ -185,21 +201,11 @@ describe('Pump', () => {
     inVirtualTime(({ flush }) => {
       const kafka = source({ maxRecords: 10_000 });
       const reader = log(many(6_000));
-      let [seen, workedMs] = [0, 0];
-      const now = (): number => asyncScheduler.now() + workedMs;
-      const scheduler = Object.assign(Object.create(asyncScheduler) as SchedulerLike, { now });
+      // A thousand of them hold the event loop for 50 ms.
+      const { scheduler, work } = slowFor((seen) => seen <= 1_300);
       const { records$ } = pumping(kafka, reader, [kafka.lane()], { scheduler });
       const reads = collect(reader.reads$, 140);
-      collect(
-        records$.pipe(
-          tap(() => {
-            seen += 1;
-            // A thousand of them hold the event loop for 50 ms.
-            if (seen <= 1_300) workedMs += 0.05;
-          }),
-        ),
-        140,
-      );
+      collect(records$.pipe(work), 140);
       flush();
       // The read ahead was asked for before the batch was emitted.
       expect(reads.slice(0, 11).join()).toBe('1000,100,100,100,100,100,200,200,400,400,800');
@@ -246,21 +252,10 @@ describe('Pump', () => {
     inVirtualTime(({ flush }) => {
       const kafka = source({ maxRecords: 20_000 });
       const reader = log(many(30_000), { mostRecords: 4_000 });
-      let [seen, workedMs] = [0, 0];
-      const now = (): number => asyncScheduler.now() + workedMs;
-      const scheduler = Object.assign(Object.create(asyncScheduler) as SchedulerLike, { now });
+      const { scheduler, work } = slowFor((seen) => seen > 20_000);
       const { records$ } = pumping(kafka, reader, [kafka.lane()], { scheduler });
       const reads = collect(reader.reads$, 140);
-      collect(
-        records$.pipe(
-          tap(() => {
-            seen += 1;
-            if (seen > 20_000) workedMs += 0.05;
-          }),
-          commit(),
-        ),
-        140,
-      );
+      collect(records$.pipe(work, commit()), 140);
       flush();
       expect(Math.max(...reads.map(Number))).toBe(4_000);
       expect(Number(reads.at(-1))).toBeLessThanOrEqual(100);

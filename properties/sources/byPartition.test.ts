@@ -1,17 +1,13 @@
 import fc from 'fast-check';
-import type { GroupedObservable, Observable } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { NEVER, asyncScheduler, concat, concatMap, delay, from, mergeMap, of, switchMap, tap, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
+import { partitionsOf } from '../../marbles/support/partitions.js';
 import { at, inVirtualTime } from '../../marbles/support/virtualTime.js';
 import { memoryOffsets } from '../../src/offsets/memory.js';
 import type { Checkpoint, OffsetStore } from '../../src/offsets/store.js';
 import { commit } from '../../src/operators/commit.js';
-import type { TopicPartition } from '../../src/position.js';
 import type { KafkaRecord } from '../../src/record.js';
-import { groupSourceOf } from '../../src/sources/groupSource.js';
-import { PartitionDelivery } from '../../src/sources/partitionDelivery.js';
-import { resolveSourceOptions } from '../../src/sources/sourceOptions.js';
-import { FakeMember } from '../../src/testing/member.js';
 import { TopicLog } from '../../src/testing/topicLog.js';
 
 /** How many scenes of each kind. */
@@ -62,12 +58,6 @@ function play({ partitions, maxInFlight, maxInFlightBytes, fetchBufferBytes, chu
     const open = partitions.map(() => 0);
     const seen = partitions.map(() => 0);
     let openBytes = 0;
-    const source = resolveSourceOptions('fromTopicByPartition', {
-      maxInFlight,
-      maxInFlightBytes,
-      fetchBufferBytes,
-      stallAfterMs: Infinity,
-    });
     const entering = ({ partition, offset, value }: KafkaRecord): void => {
       if (offset !== seen[partition]) say(`${partition}/${offset} in place of ${partition}/${seen[partition]}`);
       seen[partition] = offset + 1;
@@ -97,27 +87,9 @@ function play({ partitions, maxInFlight, maxInFlightBytes, fetchBufferBytes, chu
           return NEVER;
       }
     }
-    const subscription = groupSourceOf<GroupedObservable<TopicPartition, KafkaRecord>>(
-      (subscriber, options) => new PartitionDelivery(subscriber, options),
-      {
-        group: 'billing',
-        offsets: () => offsets,
-        mirror: false,
-        onStateStale: () => undefined,
-        source,
-        member: (listener) => {
-          const member = new FakeMember(log, listener, { readMs: () => readMs, chunk });
-          at(1, () => {
-            member.give(...partitions.keys());
-          });
-          return member;
-        },
-        emit: () => undefined,
-        register: () => () => undefined,
-        scheduler: asyncScheduler,
-      },
-    )
-      .pipe(
+    const bounds = { maxInFlight, maxInFlightBytes, fetchBufferBytes, stallAfterMs: Infinity };
+    const subscription = partitionsOf(log, bounds, { offsets, readMs: () => readMs, chunk })
+      .partitions$.pipe(
         mergeMap((records$) => {
           const { work, workMs } = partitions[records$.key.partition] as Scene['partitions'][number];
           return working(records$.pipe(tap(entering)), work, workMs).pipe(tap(leaving), commit());

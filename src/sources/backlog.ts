@@ -12,8 +12,8 @@ export interface Backlog {
   readonly room: number;
   /** How much a read should bring at most. */
   readonly batchBytes: number;
-  /** Beyond how many records a read should not grow: others are to be on their way meanwhile. */
-  readonly batchRecords: number;
+  /** How many records that are read together may be open at once. */
+  readonly credits: number;
   /** How much was read and waits for credit. */
   readonly heldBytes: number;
   /** Whether nothing is fetched. */
@@ -47,9 +47,6 @@ export interface BacklogOptions {
   readonly onStall: (lane?: PartitionLane) => void;
 }
 
-/** Reads do not grow beyond this share of the records that may be open. */
-export const BATCH_SHARE = 1 / 4;
-
 /** A batch, from a row on, with the lanes of its rows as they were when it was read. */
 interface Held {
   readonly batch: Batch;
@@ -72,8 +69,8 @@ export class SharedBacklog implements Backlog {
     return this.#held.length > 0 ? 0 : this.#options.demand.free;
   }
 
-  get batchRecords(): number {
-    return Math.floor(this.#options.demand.maxRecords * BATCH_SHARE);
+  get credits(): number {
+    return this.#options.demand.maxRecords;
   }
 
   get heldBytes(): number {

@@ -1,7 +1,6 @@
 import type { SchedulerLike, Subscription } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 import type { Backlog, BacklogOptions } from './backlog.js';
-import { BATCH_SHARE } from './backlog.js';
 import type { PartitionLane } from './lane.js';
 import type { Batch } from './reader.js';
 import { BATCH_BYTES } from './reader.js';
@@ -62,9 +61,9 @@ export class PartitionBacklog implements Backlog {
     return Math.min(BATCH_BYTES, Math.max(free / 4, this.#heldBound / 2));
   }
 
-  /** All of it may be of one partition. */
-  get batchRecords(): number {
-    return Math.floor(this.#share.records * BATCH_SHARE);
+  /** They may all be of one partition. */
+  get credits(): number {
+    return this.#share.records;
   }
 
   get heldBytes(): number {

@@ -22,8 +22,8 @@ export interface PumpOptions extends EmitterOptions, Omit<BacklogOptions, keyof 
 
 /** How many are read at a time at first, and for whoever still works on them when they were emitted: more would only be kept in memory. */
 const FIRST_RECORDS = 1_000;
-/** So many credits are worth a read of their own. */
-const WORTH_A_READ = 500;
+/** Reads do not grow beyond this share of the records that may be open: others are to be on their way meanwhile. */
+const LARGEST_SHARE = 1 / 4;
 /** So many rows say how large records are. */
 const WEIGHED = 16;
 /** How long a read waits for the first record. It holds a thread of the pool that long, and a rebalance waits for it. */
@@ -194,12 +194,12 @@ export class Pump {
 
   /** So many credits are worth a read of their own. */
   get #enough(): number {
-    return Math.min(WORTH_A_READ, Math.ceil(this.#options.demand.maxRecords / 2));
+    return Math.min(FIRST_RECORDS / 2, Math.ceil(this.#options.demand.maxRecords / 2));
   }
 
   #batchSize(free: number): number {
     const byBytes = this.#recordBytes === 0 ? FIRST_RECORDS : Math.ceil(this.#backlog.batchBytes / this.#recordBytes);
-    const most = Math.max(FIRST_RECORDS, this.#backlog.batchRecords);
+    const most = Math.max(FIRST_RECORDS, Math.floor(this.#backlog.credits * LARGEST_SHARE));
     return Math.max(1, Math.min(this.#atATime, most, free, byBytes));
   }
 
