@@ -5,6 +5,10 @@ import { numberedTopic, unique } from './support/numbered.js';
 
 const brokers = inject('brokers');
 
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
 it.runIf(inject('brokerKind') !== 'embedded')(
   'an event loop that stands still for longer than max.poll.interval.ms is reported, and the source joins again',
   async () => {
@@ -25,7 +29,7 @@ it.runIf(inject('brokerKind') !== 'embedded')(
         mergeMap((record, index) => {
           if (index === 300 && !blocked) {
             blocked = true;
-            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 8_000);
+            standStill(8_000);
           }
           return of(record);
         }),
@@ -41,3 +45,34 @@ it.runIf(inject('brokerKind') !== 'embedded')(
     expect(seen.filter((type) => type === 'assigned').length).toBeGreaterThan(1);
   },
 );
+
+it('work that takes long on the event loop leaves it to others after each record, however many were read at once', async () => {
+  const records = 60;
+  const { topic } = await numberedTopic(brokers, { records });
+  await using kafka = new Kafka({ brokers });
+  let [turn, most] = [0, 0];
+  const endTurn = (): void => {
+    most = Math.max(most, turn);
+    turn = 0;
+    ticking = setImmediate(endTurn);
+  };
+  let ticking = setImmediate(endTurn);
+  const finished = new Set<string>();
+
+  await drain(
+    fromTopic(kafka, topic, { group: unique('slow'), offsets: memoryOffsets() }).pipe(
+      tap(() => {
+        turn += 1;
+        standStill(25);
+      }),
+      commit(),
+      tap(({ partition, offset }) => finished.add(`${partition}/${offset}`)),
+      take(records),
+    ),
+  );
+
+  clearImmediate(ticking);
+  expect(finished.size).toBe(records);
+  // A timer and a read may come in one turn.
+  expect(most).toBeLessThanOrEqual(2);
+});

@@ -2,6 +2,7 @@ import type { Observable, OperatorFunction } from 'rxjs';
 import {
   EMPTY,
   NEVER,
+  asyncScheduler,
   bufferCount,
   catchError,
   concat,
@@ -19,6 +20,7 @@ import {
   takeUntil,
   tap,
   timer,
+  timestamp,
 } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { AlreadySubscribedError, KafkaRxError } from '../../src/errors.js';
@@ -32,7 +34,8 @@ import { topicMarbles } from '../../src/testing/index.js';
 import { TopicLog } from '../../src/testing/topicLog.js';
 import type { Partition } from '../support/partitions.js';
 import { partitionsOf } from '../support/partitions.js';
-import { at, inVirtualTime } from '../support/virtualTime.js';
+import { mostAtOnce, slowWork } from '../support/slowWork.js';
+import { at, collect, inVirtualTime } from '../support/virtualTime.js';
 
 /** A test in virtual time. */
 function inMarbles(test: (marbles: TopicMarbles) => void): () => void {
@@ -415,6 +418,26 @@ describe('what is fetched by partition', () => {
         subscription.unsubscribe();
       });
       flush();
+    })();
+  });
+
+  it('leaves the event loop to others while its records take long, and keeps the order of each partition', () => {
+    inVirtualTime(({ flush }) => {
+      const { scheduler, work } = slowWork(() => 1);
+      const { partitions$ } = partitionsOf(new TopicLog('orders', [300, 300]), { maxInFlight: 2_000 }, { scheduler });
+      const emitted = collect(
+        partitions$.pipe(
+          mergeMap((records$) => records$.pipe(work, commit())),
+          timestamp(asyncScheduler),
+        ),
+        1_000,
+      );
+      flush();
+      for (const partition of [0, 1]) {
+        const offsets = emitted.filter(({ value }) => value.partition === partition).map(({ value }) => value.offset);
+        expect(offsets).toEqual(Array.from({ length: 300 }, (_, offset) => offset));
+      }
+      expect(mostAtOnce(emitted)).toBe(16);
     })();
   });
 

@@ -1,11 +1,12 @@
-import type { MonoTypeOperatorFunction, Observable, SchedulerLike } from 'rxjs';
-import { NEVER, Subject, asyncScheduler, delay, delayWhen, map, merge, share, take, tap, timer } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { NEVER, Subject, asyncScheduler, delay, delayWhen, map, merge, share, take, tap, timer, timestamp } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { commit } from '../../src/operators/commit.js';
 import type { KafkaRecord } from '../../src/record.js';
 import type { Row } from '../support/log.js';
 import { log, rowsOf } from '../support/log.js';
 import { pumping } from '../support/pumping.js';
+import { mostAtOnce, slowWork } from '../support/slowWork.js';
 import { source } from '../support/source.js';
 import { at, collect, inVirtualTime } from '../support/virtualTime.js';
 
@@ -14,22 +15,6 @@ const MIB = 1024 * 1024;
 /** So many records. */
 function many(records: number): Row[] {
   return Array.from({ length: records }, (_, offset) => ({ value: 'x', offset }));
-}
-
-/** Work that takes 50 µs for some records, by their number, and nothing for the others; the clock goes on meanwhile. */
-function slowFor(isSlow: (seen: number) => boolean): {
-  readonly scheduler: SchedulerLike;
-  readonly work: MonoTypeOperatorFunction<KafkaRecord>;
-} {
-  let [seen, workedMs] = [0, 0];
-  const now = (): number => asyncScheduler.now() + workedMs;
-  return {
-    scheduler: Object.assign(Object.create(asyncScheduler) as SchedulerLike, { now }),
-    work: tap(() => {
-      seen += 1;
-      if (isSlow(seen)) workedMs += 0.05;
-    }),
-  };
 }
 
 describe('Pump', () => {
@@ -201,14 +186,14 @@ describe('Pump', () => {
     inVirtualTime(({ flush }) => {
       const kafka = source({ maxRecords: 10_000 });
       const reader = log(many(6_000));
-      // A thousand of them hold the event loop for 50 ms.
-      const { scheduler, work } = slowFor((seen) => seen <= 1_300);
+      // A thousand of them hold the event loop for 62 ms.
+      const { scheduler, work } = slowWork((seen) => (seen <= 1_300 ? 1 / 16 : 0));
       const { records$ } = pumping(kafka, reader, [kafka.lane()], { scheduler });
       const reads = collect(reader.reads$, 140);
       collect(records$.pipe(work), 140);
       flush();
       // The read ahead was asked for before the batch was emitted.
-      expect(reads.slice(0, 11).join()).toBe('1000,100,100,100,100,100,200,200,400,400,800');
+      expect(reads.slice(0, 11).join()).toBe('1000,80,80,80,80,80,80,160,160,320,320');
     }),
   );
 
@@ -252,13 +237,69 @@ describe('Pump', () => {
     inVirtualTime(({ flush }) => {
       const kafka = source({ maxRecords: 20_000 });
       const reader = log(many(30_000), { mostRecords: 4_000 });
-      const { scheduler, work } = slowFor((seen) => seen > 20_000);
+      const { scheduler, work } = slowWork((seen) => (seen > 20_000 ? 1 / 16 : 0));
       const { records$ } = pumping(kafka, reader, [kafka.lane()], { scheduler });
       const reads = collect(reader.reads$, 140);
       collect(records$.pipe(work, commit()), 140);
       flush();
       expect(Math.max(...reads.map(Number))).toBe(4_000);
       expect(Number(reads.at(-1))).toBeLessThanOrEqual(100);
+    }),
+  );
+
+  it.each([
+    { ms: 1 / 16, atOnce: 192 },
+    { ms: 1, atOnce: 16 },
+    { ms: 50, atOnce: 1 },
+  ])(
+    'leaves the event loop to others after $atOnce records that take $ms ms each, and goes on with the others in order',
+    ({ ms, atOnce }) => {
+      inVirtualTime(({ flush }) => {
+        const kafka = source({ maxRecords: 10_000 });
+        const { scheduler, work } = slowWork(() => ms);
+        const { records$ } = pumping(kafka, log(many(1_300)), [kafka.lane()], { scheduler });
+        const emitted = collect(records$.pipe(work, commit(), timestamp(asyncScheduler)), 10_000);
+        flush();
+        expect(emitted.map(({ value }) => value.offset)).toEqual(many(1_300).map(({ offset }) => offset));
+        expect(mostAtOnce(emitted)).toBe(atOnce);
+      })();
+    },
+  );
+
+  it(
+    'has dealt with a read only when all of it was emitted, however long that takes',
+    inVirtualTime(({ flush }) => {
+      const kafka = source();
+      const { scheduler, work } = slowWork(() => 50);
+      const { pump, records$ } = pumping(kafka, log(many(100)), [kafka.lane()], { scheduler });
+      const emitted = collect(records$.pipe(work, commit()), 10_000);
+      const seen: number[] = [];
+      at(50, () => {
+        seen.push(emitted.length);
+        pump.afterRead(() => seen.push(emitted.length));
+      });
+      flush();
+      expect(seen[0]).toBeLessThan(100);
+      expect(seen[1]).toBe(100);
+    }),
+  );
+
+  it(
+    'drained, leaves what is left of a read that takes long',
+    inVirtualTime(({ flush }) => {
+      const kafka = source();
+      const { scheduler, work } = slowWork(() => 50);
+      const { pump, records$ } = pumping(kafka, log(many(100)), [kafka.lane()], { scheduler });
+      const emitted = collect(records$.pipe(work, commit()), 10_000);
+      const seen: number[] = [];
+      at(50, () => {
+        pump.drain();
+        seen.push(emitted.length);
+        pump.afterRead(() => seen.push(emitted.length));
+      });
+      flush();
+      expect(seen).toEqual([emitted.length, emitted.length]);
+      expect(emitted.length).toBeLessThan(100);
     }),
   );
 

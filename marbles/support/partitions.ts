@@ -1,4 +1,4 @@
-import type { GroupedObservable, Observable } from 'rxjs';
+import type { GroupedObservable, Observable, SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 import { memoryOffsets } from '../../src/offsets/memory.js';
 import type { OffsetStore } from '../../src/offsets/store.js';
@@ -25,7 +25,11 @@ export interface Partitions {
 export function partitionsOf(
   log: TopicLog,
   options: SourceOptions,
-  { offsets = memoryOffsets(), ...settings }: MemberSettings & { readonly offsets?: OffsetStore } = {},
+  {
+    offsets = memoryOffsets(),
+    scheduler = asyncScheduler,
+    ...settings
+  }: MemberSettings & { readonly offsets?: OffsetStore; readonly scheduler?: SchedulerLike } = {},
 ): Partitions {
   let member: FakeMember | undefined;
   const partitions$ = groupSourceOf<Partition>((subscriber, delivery) => new PartitionDelivery(subscriber, delivery), {
@@ -43,7 +47,7 @@ export function partitionsOf(
     },
     emit: () => undefined,
     register: () => () => undefined,
-    scheduler: asyncScheduler,
+    scheduler,
   });
   return { partitions$, member: () => member as FakeMember };
 }

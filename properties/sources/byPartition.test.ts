@@ -3,6 +3,7 @@ import type { Observable } from 'rxjs';
 import { NEVER, asyncScheduler, concat, concatMap, delay, from, mergeMap, of, switchMap, tap, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { partitionsOf } from '../../marbles/support/partitions.js';
+import { slowWork } from '../../marbles/support/slowWork.js';
 import { at, inVirtualTime } from '../../marbles/support/virtualTime.js';
 import { memoryOffsets } from '../../src/offsets/memory.js';
 import type { Checkpoint, OffsetStore } from '../../src/offsets/store.js';
@@ -28,10 +29,12 @@ interface Scene {
   readonly chunk: number;
   readonly readMs: number;
   readonly storeMs: number;
+  /** For how long the first records hold the event loop. */
+  readonly holds: readonly number[];
 }
 
 /** Plays a scene, and says what was wrong. */
-function play({ partitions, maxInFlight, maxInFlightBytes, fetchBufferBytes, chunk, readMs, storeMs }: Scene): string[] {
+function play({ partitions, maxInFlight, maxInFlightBytes, fetchBufferBytes, chunk, readMs, storeMs, holds }: Scene): string[] {
   const wrong: string[] = [];
   const say = (what: string): void => {
     if (wrong.length < 5) wrong.push(`${what} at ${asyncScheduler.now()} ms`);
@@ -88,11 +91,12 @@ function play({ partitions, maxInFlight, maxInFlightBytes, fetchBufferBytes, chu
       }
     }
     const bounds = { maxInFlight, maxInFlightBytes, fetchBufferBytes, stallAfterMs: Infinity };
-    const subscription = partitionsOf(log, bounds, { offsets, readMs: () => readMs, chunk })
+    const { scheduler, work: hold } = slowWork((records) => holds[records - 1] ?? 0);
+    const subscription = partitionsOf(log, bounds, { offsets, readMs: () => readMs, chunk, scheduler })
       .partitions$.pipe(
         mergeMap((records$) => {
           const { work, workMs } = partitions[records$.key.partition] as Scene['partitions'][number];
-          return working(records$.pipe(tap(entering)), work, workMs).pipe(tap(leaving), commit());
+          return working(records$.pipe(tap(entering), hold), work, workMs).pipe(tap(leaving), commit());
         }),
       )
       .subscribe({
@@ -122,7 +126,7 @@ function play({ partitions, maxInFlight, maxInFlightBytes, fetchBufferBytes, chu
   return wrong;
 }
 
-function holds(scenes: fc.Arbitrary<Scene>): void {
+function assertHolds(scenes: fc.Arbitrary<Scene>): void {
   fc.assert(
     fc.property(scenes, (scene) => {
       expect(play(scene)).toEqual([]);
@@ -131,7 +135,12 @@ function holds(scenes: fc.Arbitrary<Scene>): void {
   );
 }
 
-const times = { chunk: fc.constantFrom(1, 3, Infinity), readMs: fc.constantFrom(0, 1, 20), storeMs: fc.constantFrom(0, 3, 50) };
+const times = {
+  chunk: fc.constantFrom(1, 3, Infinity),
+  readMs: fc.constantFrom(0, 1, 20),
+  storeMs: fc.constantFrom(0, 3, 50),
+  holds: fc.array(fc.constantFrom(0, 0, 0, 1, 6, 30), { maxLength: 200, size: 'max' }),
+};
 
 describe('fromTopicByPartition', () => {
   it(
@@ -151,7 +160,7 @@ describe('fromTopicByPartition', () => {
         fetchBufferBytes: fc.constantFrom(64, 400, 4_000),
         ...times,
       });
-      holds(scene);
+      assertHolds(scene);
     },
     TIMEOUT_MS,
   );
@@ -171,7 +180,7 @@ describe('fromTopicByPartition', () => {
         fetchBufferBytes: fc.constantFrom(64, 400, 4_000),
         ...times,
       });
-      holds(scene);
+      assertHolds(scene);
     },
     TIMEOUT_MS,
   );

@@ -3,6 +3,7 @@ import { delay, mergeMap, of, tap } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { log } from '../../marbles/support/log.js';
 import { pumping } from '../../marbles/support/pumping.js';
+import { slowWork } from '../../marbles/support/slowWork.js';
 import { source } from '../../marbles/support/source.js';
 import { collect, inVirtualTime } from '../../marbles/support/virtualTime.js';
 import { commit } from '../../src/operators/commit.js';
@@ -10,7 +11,13 @@ import type { KafkaRecord } from '../../src/record.js';
 
 describe('Pump', () => {
   it('has one read in flight and no more out than its credits, keeps each partition in order, and emits every record once', () => {
-    const row = fc.record({ partition: fc.nat(2), bytes: fc.oneof(fc.nat(30), fc.nat(150)), workMs: fc.nat(400), gap: fc.nat(2) });
+    const row = fc.record({
+      partition: fc.nat(2),
+      bytes: fc.oneof(fc.nat(30), fc.nat(150)),
+      workMs: fc.nat(400),
+      holdMs: fc.constantFrom(0, 0, 0, 1, 6, 30),
+      gap: fc.nat(2),
+    });
     const bounds = fc.record({ maxRecords: fc.integer({ min: 1, max: 12 }), maxBytes: fc.integer({ min: 1, max: 120 }) });
     const times = fc.record({ readMs: fc.nat(20), writeMs: fc.nat(20) });
     fc.assert(
@@ -26,7 +33,8 @@ describe('Pump', () => {
           const kafka = source({ maxRecords, maxBytes, write: () => write$ });
           const reader = log(rows, { readMs: () => readMs });
           const lanes = next.map((_, partition) => kafka.lane({ partition }));
-          const { records$ } = pumping(kafka, reader, lanes);
+          const { scheduler, work } = slowWork((seen) => works[seen - 1]?.holdMs ?? 0);
+          const { records$ } = pumping(kafka, reader, lanes, { scheduler });
           const open = new Map<string, number>();
           const out = new Map<string, number>();
           const emitted: string[] = [];
@@ -46,6 +54,7 @@ describe('Pump', () => {
           collect(
             records$.pipe(
               tap(entering),
+              work,
               mergeMap((record) => of(record).pipe(delay(works[Number(record.value)]?.workMs ?? 0))),
               tap(({ value }) => open.delete(String(value))),
               commit({ emit: 'durable' }),

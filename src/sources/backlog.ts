@@ -18,8 +18,11 @@ export interface Backlog {
   readonly heldBytes: number;
   /** Whether nothing is fetched. */
   readonly paused: boolean;
-  /** Emits what it may of a batch that was read, and keeps the rest. */
-  take(batch: Batch): void;
+  /**
+   * Emits what it may of a batch that was read, from a row on, and keeps the rest. Answers the row at which it stopped because the event loop was held for
+   * long: the others are to be taken in a later turn.
+   */
+  take(batch: Batch, from: number): number;
   /** Emits what it may of what it keeps; answers whether nothing is left. */
   flush(): boolean;
   /** These were assigned. */
@@ -83,11 +86,13 @@ export class SharedBacklog implements Backlog {
     return this.#paused;
   }
 
-  take(batch: Batch): void {
+  take(batch: Batch, from: number): number {
     const behind = this.#held.length > 0;
-    const row = behind ? 0 : this.#emit(batch, 0);
+    const row = behind ? from : this.#emit(batch, from);
+    if (!behind && row < batch.length && this.#options.emitter.late) return row;
     if (behind || row < batch.length) this.#hold(batch, row);
     else this.#tellEnds(batch);
+    return batch.length;
   }
 
   flush(): boolean {
@@ -130,12 +135,12 @@ export class SharedBacklog implements Backlog {
     this.#held.push({ batch, row, lanes });
   }
 
-  /** Emits from `row` on while there is credit; answers the row at which it stopped. */
+  /** Emits from `row` on while there is credit, and of what was just read as long as there is time; answers the row at which it stopped. */
   #emit(batch: Batch, from: number, lanes?: readonly (PartitionLane | undefined)[]): number {
     const { emitter } = this.#options;
     let row = from;
     emitter.begin();
-    while (row < batch.length && this.#passes(batch, row, lanes)) row += 1;
+    while (row < batch.length && (lanes !== undefined || !emitter.late) && this.#passes(batch, row, lanes)) row += 1;
     emitter.end();
     return row;
   }

@@ -1,3 +1,5 @@
+import type { TimestampProvider } from 'rxjs';
+import { HOLD_MS } from '../eventLoop.js';
 import type { Fingerprint } from '../offsets/store.js';
 import type { KafkaRecord } from '../record.js';
 import type { Checkpointer } from './checkpointer.js';
@@ -14,15 +16,28 @@ export interface EmitterOptions {
   readonly onStranger: (lane: PartitionLane) => void;
 }
 
+/** A pass is late only after so long: as a rule reads are so small that the event loop is held for `HOLD_MS`, more or less. */
+const LATE_MS = 2 * HOLD_MS;
+/** The clock is looked at after the first record of a pass, the second, the fourth and so on, and from then on each time after so many. */
+const LOOK_EVERY = 32;
+
 /** Makes records of the rows of batches, and emits them for credits. */
 export class Emitter {
   readonly #options: EmitterOptions;
   readonly #demand: Demand;
   readonly #emit: EmitterOptions['emit'];
+  readonly #clock: TimestampProvider;
   #emitting = false;
+  #late = false;
+  /** When this pass becomes late. */
+  #due = 0;
+  /** How many have gone out in this pass, and after how many the clock is looked at. */
+  #emitted = 0;
+  #lookAt = 1;
 
-  constructor(options: EmitterOptions) {
+  constructor(options: EmitterOptions, clock: TimestampProvider) {
     this.#options = options;
+    this.#clock = clock;
     this.#demand = options.demand;
     this.#emit = options.emit;
   }
@@ -32,9 +47,18 @@ export class Emitter {
     return this.#emitting;
   }
 
+  /** Whether this pass holds the event loop for so long that what is left should wait for a later turn. */
+  get late(): boolean {
+    return this.#late;
+  }
+
   /** Rows are emitted between this and `end`: what is finished meanwhile is written together. */
   begin(): void {
     this.#emitting = true;
+    this.#late = false;
+    this.#due = this.#clock.now() + LATE_MS;
+    this.#emitted = 0;
+    this.#lookAt = 1;
     this.#options.checkpointer.hold();
   }
 
@@ -56,7 +80,14 @@ export class Emitter {
     const record = batch.record(row, lane);
     if (lane.wantsSample(offset)) lane.sample(fingerprintOf(record));
     this.#emit(record);
+    this.#emitted += 1;
+    if (this.#emitted === this.#lookAt) this.#look();
     return true;
+  }
+
+  #look(): void {
+    this.#lookAt += Math.min(this.#emitted, LOOK_EVERY);
+    this.#late = this.#clock.now() > this.#due;
   }
 
   /** Whether the log still holds what it held when the lane's position was remembered; asked once, at its first record. */

@@ -76,10 +76,11 @@ export class PartitionBacklog implements Backlog {
     return this.#lanes.length > 0 && this.#lanes.every((lane) => lane.paused);
   }
 
-  take(batch: Batch): void {
+  take(batch: Batch, from: number): number {
     const { emitter, laneOf } = this.#options;
+    let row = from;
     emitter.begin();
-    for (let row = 0; row < batch.length; row += 1) {
+    for (; row < batch.length && !emitter.late; row += 1) {
       const lane = laneOf(batch.topic(row), batch.partition(row)) as StreamLane | undefined;
       if (lane?.emitting !== true) continue;
       if (lane.held.isEmpty && !this.#isBlocked && this.#emits(batch, row, lane)) continue;
@@ -89,6 +90,7 @@ export class PartitionBacklog implements Backlog {
     emitter.end();
     this.#pause(this.#waiting.filter((lane) => lane.held.bytes > this.#heldBound));
     this.#awaitFinish();
+    return row;
   }
 
   flush(): boolean {

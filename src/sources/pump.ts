@@ -37,6 +37,8 @@ const MAX_AWAITING_SIPS = 16;
 const FEW_RECORDS = 16;
 /** How long to let credits gather before reading for a few. */
 const GATHER_MS = 1;
+/** How long others have the event loop. */
+const YIELD_MS = 1;
 /** After so many sips since the last record went out of the backlog, fetching is paused: a drought of a quarter of a minute, or a slow trickle. */
 const MAX_SIPPED = 64;
 
@@ -57,6 +59,9 @@ export class Pump {
   #dryMs = 0;
   #given = 0;
   #reading = false;
+  /** Whether rows of a batch are left for a later turn of the event loop, and what is to be done with a read that came back meanwhile. */
+  #taking = false;
+  #come: (() => void) | undefined;
   #started = false;
   #draining = false;
   #stopped = false;
@@ -73,7 +78,7 @@ export class Pump {
   constructor(options: PumpOptions) {
     this.#options = options;
     this.#scheduler = options.scheduler ?? asyncScheduler;
-    this.#emitter = new Emitter(options);
+    this.#emitter = new Emitter(options, this.#scheduler);
     const { backlog = (all: BacklogOptions): Backlog => new SharedBacklog(all) } = options;
     this.#backlog = backlog({
       ...options,
@@ -112,7 +117,7 @@ export class Pump {
     if (this.#backlog.flush()) this.#sipped = 0;
     this.#options.checkpointer.kept();
     this.#callBack();
-    if (this.#reading) return;
+    if (this.#busy) return;
     const free = this.#draining ? 0 : this.#backlog.room;
     if (free <= 0) this.#sipLater();
     else if (free >= this.#enough || this.#gathered) this.#read(this.#batchSize(free), WAIT_MS);
@@ -131,8 +136,13 @@ export class Pump {
     this.#callBack();
   }
 
+  /** Whether a read is in flight, or has not been dealt with. */
+  get #busy(): boolean {
+    return this.#reading || this.#taking;
+  }
+
   #callBack(): void {
-    while (!this.#reading && !this.#emitter.emitting) {
+    while (!this.#busy && !this.#emitter.emitting) {
       const callback = this.#afterRead.shift();
       if (callback === undefined) return;
       callback();
@@ -159,7 +169,7 @@ export class Pump {
     const ms = this.#options.awaitsAnswer() && this.#sipped < MAX_AWAITING_SIPS ? AWAITING_SIP_MS : SIP_MS;
     this.#sip = this.#scheduler.schedule(() => {
       this.#checkStall(ms);
-      if (this.#stopped || this.#reading) return;
+      if (this.#stopped || this.#busy) return;
       this.#sipped += 1;
       if (this.#sipped >= MAX_SIPPED) this.#backlog.drought();
       this.#read(1, 0);
@@ -208,31 +218,33 @@ export class Pump {
     this.#gathered = false;
     this.#reading = true;
     this.#options.reader.read(max, waitMs, (error, batch) => {
-      if (error !== undefined) this.#takeFailed(error, batch);
-      if (this.#afterRead.length > 0) {
-        // Whoever waits for this read must not get the next one's records as well.
-        if (error === undefined && !this.#stopped) this.#take(batch);
-        // What the group has asked meanwhile may be told a turn of the event loop after the read.
-        this.#scheduler.schedule(() => {
-          this.#reading = false;
-          this.poke();
-        });
-        return;
-      }
-      this.#reading = false;
-      if (error === undefined && !this.#stopped) {
-        this.#readAhead(batch.length);
-        this.#take(batch);
-      }
-      this.poke();
+      const come = (): void => {
+        this.#came(error, batch);
+      };
+      if (this.#taking) this.#come = come;
+      else come();
     });
   }
 
-  /** Before the read counts as done: what comes back here must not start the next one at once. */
-  #takeFailed(error: ReadError, batch: Batch): void {
-    // First what came before the error: if that ends the stream, the next one does not have to meet it without having got any further.
-    if (!this.#stopped) this.#take(batch);
-    if (!this.#stopped) this.#options.onError(error);
+  #came(error: ReadError | undefined, batch: Batch): void {
+    // Whoever waits for this read must not get the next one's records as well.
+    const goesOn = error === undefined && this.#afterRead.length === 0;
+    if (goesOn) {
+      this.#reading = false;
+      if (!this.#stopped) this.#readAhead(batch.length);
+    }
+    const dealtWith = (): void => {
+      this.#reading = false;
+      this.poke();
+    };
+    this.#take(batch, () => {
+      // First what came before the error: if that ends the stream, the next one does not have to meet it without having got any further.
+      if (error !== undefined && !this.#stopped) this.#options.onError(error);
+      if (goesOn) this.poke();
+      // What the group has asked meanwhile may be told a turn of the event loop after the read.
+      else if (this.#afterRead.length > 0) this.#scheduler.schedule(dealtWith);
+      else dealtWith();
+    });
   }
 
   /** Lets the client gather the next batch while this one is emitted, if there is credit for both, and it is known how large records are. */
@@ -243,14 +255,37 @@ export class Pump {
     this.#read(this.#batchSize(free), WAIT_MS);
   }
 
-  #take(batch: Batch): void {
-    if ((batch.length === 0 && batch.ends.length === 0) || this.#draining) return;
+  #take(batch: Batch, then: () => void): void {
+    if ((batch.length === 0 && batch.ends.length === 0) || this.#isOver) {
+      then();
+      return;
+    }
     this.#weigh(batch);
     const { demand } = this.#options;
     const began = this.#scheduler.now();
     const before = demand.finished;
-    this.#backlog.take(batch);
-    this.#adapt(batch.length, this.#scheduler.now() - began, demand.finished - before);
+    const taken = this.#backlog.take(batch, 0);
+    this.#adapt(taken, this.#scheduler.now() - began, demand.finished - before);
+    this.#takeRest(batch, taken, then);
+  }
+
+  /** Work that takes long leaves the event loop to others now and then. The read has not been dealt with before all of it was taken. */
+  #takeRest(batch: Batch, from: number, then: () => void): void {
+    this.#taking = from < batch.length;
+    if (this.#taking) {
+      this.#scheduler.schedule(() => {
+        this.#takeRest(batch, this.#isOver ? batch.length : this.#backlog.take(batch, from), then);
+      }, YIELD_MS);
+      return;
+    }
+    then();
+    const come = this.#come;
+    this.#come = undefined;
+    come?.();
+  }
+
+  get #isOver(): boolean {
+    return this.#stopped || this.#draining;
   }
 
   /** Whoever takes long over the records of a batch gets fewer at a time; whoever is quick, and has finished most of them, gets more. */
