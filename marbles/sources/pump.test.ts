@@ -248,7 +248,7 @@ describe('Pump', () => {
   );
 
   it.each([
-    { ms: 1 / 16, atOnce: 192 },
+    { ms: 1 / 16, atOnce: 176 },
     { ms: 1, atOnce: 16 },
     { ms: 50, atOnce: 1 },
   ])(

@@ -191,6 +191,21 @@ describe('a patrol', () => {
     guard.stop();
   });
 
+  it('leaves alone what was read meanwhile and waits: it is still to be emitted', async () => {
+    const brokers = new Brokers(1_000);
+    let starved = false;
+    const { asked, failures, guard } = guarding(brokers, [100], { isStarved: () => starved });
+    brokers.deleteBefore(0, 400);
+    asked.mockImplementation(() => {
+      starved = true;
+      return Promise.resolve({ low: 400, high: 1_000 });
+    });
+    await vi.advanceTimersByTimeAsync(TWO_PATROLS_MS);
+    expect(asked).toHaveBeenCalledOnce();
+    expect(failures).toEqual([]);
+    guard.stop();
+  });
+
   it('goes on after a look-up that failed, and ends when it is stopped', async () => {
     const brokers = new Brokers(1_000);
     const { asked, errors, failures, guard } = guarding(brokers, [100]);

@@ -19,7 +19,7 @@ export interface EmitterOptions {
 /** A pass is late only after so long: as a rule reads are so small that the event loop is held for `HOLD_MS`, more or less. */
 const LATE_MS = 2 * HOLD_MS;
 /** The clock is looked at after the first record of a pass, the second, the fourth and so on, and from then on each time after so many. */
-const LOOK_EVERY = 32;
+const LOOK_EVERY = 16;
 
 /** Makes records of the rows of batches, and emits them for credits. */
 export class Emitter {

@@ -88,7 +88,8 @@ export class PartitionBacklog implements Backlog {
       lane.held.add(batch, row);
     }
     emitter.end();
-    this.#pause(this.#waiting.filter((lane) => lane.held.bytes > this.#heldBound));
+    // Not before all of it was taken: what goes out meanwhile makes room.
+    if (row === batch.length) this.#pause(this.#waiting.filter((lane) => lane.held.bytes > this.#heldBound));
     this.#awaitFinish();
     return row;
   }

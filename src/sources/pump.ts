@@ -109,6 +109,11 @@ export class Pump {
     return this.#backlog.paused;
   }
 
+  /** Whether records that were read wait for a later turn of the event loop. */
+  get taking(): boolean {
+    return this.#taking;
+  }
+
   /** Goes on, if it can: credits have come back. */
   poke(): void {
     if (this.#emitter.emitting) return;
@@ -255,6 +260,7 @@ export class Pump {
     this.#read(this.#batchSize(free), WAIT_MS);
   }
 
+  /** Work that takes long leaves the event loop to others now and then. The read has not been dealt with before all of it was taken. */
   #take(batch: Batch, then: () => void): void {
     if ((batch.length === 0 && batch.ends.length === 0) || this.#isOver) {
       then();
@@ -262,26 +268,24 @@ export class Pump {
     }
     this.#weigh(batch);
     const { demand } = this.#options;
-    const began = this.#scheduler.now();
     const before = demand.finished;
-    const taken = this.#backlog.take(batch, 0);
-    this.#adapt(taken, this.#scheduler.now() - began, demand.finished - before);
-    this.#takeRest(batch, taken, then);
-  }
-
-  /** Work that takes long leaves the event loop to others now and then. The read has not been dealt with before all of it was taken. */
-  #takeRest(batch: Batch, from: number, then: () => void): void {
-    this.#taking = from < batch.length;
-    if (this.#taking) {
-      this.#scheduler.schedule(() => {
-        this.#takeRest(batch, this.#isOver ? batch.length : this.#backlog.take(batch, from), then);
-      }, YIELD_MS);
-      return;
-    }
-    then();
-    const come = this.#come;
-    this.#come = undefined;
-    come?.();
+    let [row, tookMs] = [0, 0];
+    const takeSome = (): void => {
+      const began = this.#scheduler.now();
+      row = this.#isOver ? batch.length : this.#backlog.take(batch, row);
+      tookMs += this.#scheduler.now() - began;
+      this.#taking = row < batch.length;
+      if (this.#taking) {
+        this.#scheduler.schedule(takeSome, YIELD_MS);
+        return;
+      }
+      this.#adapt(batch.length, tookMs, demand.finished - before);
+      then();
+      const come = this.#come;
+      this.#come = undefined;
+      come?.();
+    };
+    takeSome();
   }
 
   get #isOver(): boolean {

@@ -11,7 +11,7 @@ import type { ResolvedSourceOptions } from './sourceOptions.js';
 export interface RangeGuardOptions {
   readonly member: Pick<Membership, 'asked' | 'watermarks' | 'lastKnownEnd' | 'incremental' | 'refetch'>;
   readonly lanes: () => readonly PartitionLane[];
-  /** Whether nothing of the partition is read because nothing of it may be emitted. */
+  /** Whether what was read of the partition waits, or nothing of it is read because nothing of it may be emitted. */
   readonly isStarved: (lane: PartitionLane) => boolean;
   readonly onOutOfRange: ResolvedSourceOptions['onOutOfRange'];
   /** Records are gone, and were passed over. */
@@ -85,7 +85,7 @@ export class RangeGuard {
   }
 
   #judge(lane: PartitionLane, bounds: Watermarks, reason: 'stuck' | 'out of range'): Observable<never> {
-    const { member } = this.#options;
+    const { member, isStarved } = this.#options;
     // Nothing of it was ever seen: it begins where the log does.
     const top = lane.top === 0 ? bounds.low : lane.top;
     // With a transaction open, the end that readers see lies before the end of the log.
@@ -93,7 +93,7 @@ export class RangeGuard {
     return end$.pipe(
       tap((end) => {
         // A group would take what is done now for its answer, and while it asks nothing is fetched: the patrol comes back.
-        if (!lane.emitting || member.asked) return;
+        if (!lane.emitting || member.asked || isStarved(lane)) return;
         if (top < bounds.low || top > end.high) this.#leave(lane, { low: bounds.low, high: end.high });
         else if (reason === 'stuck' && top < bounds.high && member.incremental) member.refetch(at(lane, top));
       }),

@@ -91,7 +91,7 @@ export class ReadSession implements Client {
     this.#rangeGuard = new RangeGuard({
       member: fetcher,
       lanes: () => [...this.#open],
-      isStarved: () => this.#demand.starved,
+      isStarved: () => this.#pump.taking || this.#demand.starved,
       onOutOfRange: source.onOutOfRange,
       onGap: (gap) => {
         this.#report(gap);

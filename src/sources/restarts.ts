@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import { EMPTY, concat, defer, finalize, from, ignoreElements, map, mergeMap, of } from 'rxjs';
+import { EMPTY, catchError, concat, defer, finalize, from, ignoreElements, map, mergeMap, of } from 'rxjs';
 import type { Checkpoint, OffsetStore } from '../offsets/store.js';
 import type { TopicPartition } from '../position.js';
 import { nameOf } from '../position.js';
@@ -29,6 +29,8 @@ export interface RestartsOptions {
   /** Opens lanes there. */
   readonly open: (checkpoints: readonly Checkpoint[]) => void;
   readonly isStopped: () => boolean;
+  /** The group does not follow, and it goes on all the same. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** A partition, and where it starts anew. */
@@ -90,6 +92,16 @@ export class Restarts {
     const back = after.filter((checkpoint) => checkpoint.frontier < (frontiers.get(nameOf(checkpoint)) ?? 0));
     if (mirror === undefined || back.length === 0) return EMPTY;
     return mirror.setBack(back.map(({ topic, partition, frontier }) => ({ topic, partition, offset: frontier })));
+  }
+
+  /** The same, but goes on also where the group does not follow. */
+  trySetBack(before: readonly Checkpoint[], after: readonly Checkpoint[]): Observable<never> {
+    return this.setBack(before, after).pipe(
+      catchError((error: unknown) => {
+        this.#options.onError(error);
+        return EMPTY;
+      }),
+    );
   }
 
   /** They stay where they are after all: the group follows again. */

@@ -1,4 +1,4 @@
-import type { Observable, SchedulerLike, Subscription } from 'rxjs';
+import type { Observable, SchedulerLike } from 'rxjs';
 import {
   EMPTY,
   Observable as Rx,
@@ -18,7 +18,6 @@ import {
   lastValueFrom,
   map,
   merge,
-  of,
   pairwise,
   race,
   startWith,
@@ -26,27 +25,27 @@ import {
   take,
   tap,
 } from 'rxjs';
-import { brokerError, isUnknownTopic, unknownTopics } from '../brokerErrors.js';
-import { BrokerError, FencedError, OptionError } from '../errors.js';
+import { OptionError } from '../errors.js';
 import type { KafkaEvent } from '../events.js';
 import type { Client } from '../kafka.js';
-import type { ApplyWrite, Checkpoint, Claim, OffsetStore } from '../offsets/store.js';
+import type { ApplyWrite, Checkpoint, OffsetStore } from '../offsets/store.js';
 import type { Gap, GroupTransaction, StaleState, TopicPartition } from '../position.js';
-import { bare, nameOf } from '../position.js';
+import { bare } from '../position.js';
 import { Checkpointer } from './checkpointer.js';
+import { claimStarts } from './claimStarts.js';
 import { Deadline } from './deadline.js';
 import type { Delivery } from './delivery.js';
 import { Demand } from './demand.js';
+import { GroupFailures } from './groupFailures.js';
 import type { PartitionLane } from './lane.js';
 import { Lanes } from './lanes.js';
 import { LateCompletions } from './lateCompletions.js';
 import type { Membership, RebalanceListener } from './membership.js';
 import { Mirror } from './mirror.js';
-import { Pump } from './pump.js';
 import { strangeLog } from './outOfRange.js';
-import { AUTO_OFFSET_RESET, FATAL, MAX_POLL_EXCEEDED, PASSING } from './readFailures.js';
+import { Overtaken } from './overtaken.js';
+import { Pump } from './pump.js';
 import { RangeGuard } from './rangeGuard.js';
-import type { ReadError } from './reader.js';
 import { Restarts } from './restarts.js';
 import { Seeker } from './seek.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
@@ -54,8 +53,7 @@ import type { SourceState, SourceStats } from './sourceStats.js';
 import type { Start } from './starts.js';
 import { StatsSampler } from './statsSampler.js';
 import { stalled } from './stalled.js';
-import { upToDate } from './stale.js';
-import { startingAt, starts } from './starts.js';
+import { startingAt } from './starts.js';
 
 /** What one subscription is made of. */
 export interface SessionOptions {
@@ -71,12 +69,6 @@ export interface SessionOptions {
   readonly emit: (event: KafkaEvent) => void;
   readonly scheduler?: SchedulerLike;
 }
-
-/** How long a lane that a newer epoch has overtaken may wait for the group to take its partition away. */
-const FENCED_GRACE_MS = 10_000;
-
-/** How long to wait for the reason why the client gave up. */
-const REASON_MS = 1_000;
 
 /**
  * One subscription to a source that remembers, as a member of a group or alone, from joining to leaving.
@@ -99,18 +91,14 @@ export class Session implements Client {
   readonly #rangeGuard: RangeGuard;
   readonly #sampler: StatsSampler;
   readonly #restarts: Restarts;
+  readonly #overtaken: Overtaken;
+  readonly #failures: GroupFailures;
   readonly seeker: Seeker;
   readonly #lanes = new Lanes();
   /** Answers are given one after the other, in the order of the questions. */
   readonly #rebalances$ = new Subject<Observable<never>>();
   readonly #abandoned$ = new Subject<void>();
   readonly #hurry$ = new Subject<void>();
-  /** Lanes that others have taken over, until the group has taken them away as well. */
-  readonly #overtaken = new Set<PartitionLane>();
-  /** Until when it may. */
-  #grace: Subscription | undefined;
-  /** The end of the stream, if the client gave up and does not say why. */
-  #withoutReason: Subscription | undefined;
   /** Whether the group has given anything yet, and whether an answer is under way. */
   #begun = false;
   #answering = false;
@@ -145,9 +133,7 @@ export class Session implements Client {
       commitThrough: (transaction) => {
         this.#commitThrough(transaction);
       },
-      onFailure: (error) => {
-        this.#fail(error);
-      },
+      onFailure: this.#fail,
       onRefused: (lanes) => {
         // What was fenced meanwhile, as by a seek, has been taken over by this session itself.
         this.#refused(lanes.filter(({ live }) => live));
@@ -165,7 +151,7 @@ export class Session implements Client {
         this.#rebalances$.next(this.#assign(partitions));
       },
       onFatal: (reason) => {
-        this.#fail(this.#fatal(reason));
+        this.#failures.fatal(reason);
       },
       onRevoked: (partitions) => {
         this.#silence(this.#lanes.of(partitions));
@@ -179,25 +165,20 @@ export class Session implements Client {
         const lane = this.#lanes.get(topic, partition);
         return lane?.epoch === epoch && lane.live;
       },
-      onError: (error) => {
-        this.#emitError(error);
-      },
+      onError: this.#emitError,
       scheduler,
     });
     this.#rangeGuard = new RangeGuard({
       member: this.#member,
       lanes: () => this.#lanes.all(),
-      isStarved: (lane) => this.#demand.starved || lane.starved,
+      isStarved: (lane) => this.#pump.taking || this.#demand.starved || lane.starved,
       onOutOfRange: options.source.onOutOfRange,
       onGap: (gap) => {
         this.#report(gap);
       },
-      onFailure: (error) => {
-        this.#fail(error);
-      },
+      onFailure: this.#fail,
       onError: (error) => {
-        if (error instanceof BrokerError && isUnknownTopic(error.kafkaCode)) this.#topicGone(error);
-        else this.#emitError(error);
+        this.#failures.lookUp(error);
       },
       scheduler,
     });
@@ -208,7 +189,7 @@ export class Session implements Client {
       laneOf: (topic, partition) => this.#lanes.get(topic, partition),
       emit: delivery.next,
       onError: (error) => {
-        this.#readFailed(error);
+        this.#failures.read(error);
       },
       onStranger: (lane) => {
         this.#rebalances$.next(this.#startOver(lane));
@@ -239,12 +220,16 @@ export class Session implements Client {
       demand: this.#demand,
       checkpointer: this.#checkpointer,
       pump: this.#pump,
-      onError: (error) => {
-        this.#emitError(error);
-      },
+      onError: this.#emitError,
       scheduler,
     });
     this.#restarts = this.#restarting();
+    this.#overtaken = new Overtaken({
+      group: options.group,
+      onFailure: this.#fail,
+      scheduler,
+    });
+    this.#failures = this.#failing();
     this.seeker = this.#seeking();
   }
 
@@ -275,6 +260,24 @@ export class Session implements Client {
         this.#open(checkpoints);
       },
       isStopped: () => this.#stopped,
+      onError: this.#emitError,
+    });
+  }
+
+  #failing(): GroupFailures {
+    return new GroupFailures({
+      group: this.#options.group,
+      member: this.#member,
+      lanes: () => this.#lanes.all(),
+      onLost: () => {
+        this.#end(this.#lanes.all(), 'lost');
+      },
+      onOutOfRange: () => {
+        this.#rangeGuard.check();
+      },
+      onFailure: this.#fail,
+      onError: this.#emitError,
+      scheduler: this.#scheduler,
     });
   }
 
@@ -294,9 +297,7 @@ export class Session implements Client {
       onSought: (partitions) => {
         emit({ type: 'seek', group, partitions });
       },
-      onFailure: (error) => {
-        this.#fail(error);
-      },
+      onFailure: this.#fail,
     });
   }
 
@@ -304,9 +305,7 @@ export class Session implements Client {
     if (this.#stopped) return;
     this.#sampler.start();
     this.#rebalances$.pipe(concatMap((answer) => this.#survive(answer))).subscribe({
-      error: (error: unknown) => {
-        this.#fail(error);
-      },
+      error: this.#fail,
     });
     from(this.#member.connect()).subscribe({
       complete: () => {
@@ -314,9 +313,7 @@ export class Session implements Client {
         this.#pump.start();
         this.#rangeGuard.start();
       },
-      error: (error: unknown) => {
-        this.#fail(error);
-      },
+      error: this.#fail,
     });
   }
 
@@ -341,8 +338,8 @@ export class Session implements Client {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#rangeGuard.stop();
-    this.#grace?.unsubscribe();
-    this.#withoutReason?.unsubscribe();
+    this.#overtaken.stop();
+    this.#failures.stop();
     this.#silence(this.#lanes.all());
     this.#pump.drain();
     this.#leave()
@@ -387,21 +384,23 @@ export class Session implements Client {
     return this.#pump.paused ? 'paused' : 'running';
   }
 
-  #emitError(error: unknown): void {
+  /** Ends the stream. */
+  readonly #fail = (error: unknown): void => {
+    const isFirst = !this.#stopped;
+    this.#delivery.error(error);
+    // Afterwards: whoever closes everything on hearing of it must not turn the error into a completion.
+    if (isFirst) this.#options.emit({ type: 'failed', name: this.#options.group, error: error as Error });
+  };
+
+  /** The stream goes on. */
+  readonly #emitError = (error: unknown): void => {
     this.#options.emit({ type: 'error', client: `consumer of ${this.#options.group}`, error: error as Error });
-  }
+  };
 
   #report(gap: Gap): void {
     const { group, source, emit } = this.#options;
     emit({ type: 'gap', group, ...gap });
     source.onGap(gap);
-  }
-
-  #fail(error: unknown): void {
-    const isFirst = !this.#stopped;
-    this.#delivery.error(error);
-    // Afterwards: whoever closes everything on hearing of it must not turn the error into a completion.
-    if (isFirst) this.#options.emit({ type: 'failed', name: this.#options.group, error: error as Error });
   }
 
   #write(checkpoints: readonly Checkpoint[], apply: ApplyWrite | undefined): Observable<readonly Checkpoint[]> {
@@ -436,25 +435,10 @@ export class Session implements Client {
   }
 
   #assign(partitions: readonly TopicPartition[]): Observable<never> {
-    const { group, source } = this.#options;
     return defer(() => {
       if (this.#stopped) throw new Error('leaving');
-      return from(this.#offsets.claim(group, partitions));
+      return this.#claim(partitions);
     }).pipe(
-      concatMap((claims) => this.#upToDate(claims)),
-      concatMap((claims) =>
-        starts(claims, {
-          member: this.#member,
-          policy: source,
-          onGap: (gap) => {
-            this.#lanes.tallyOf(gap).misses += gap.to - gap.from;
-            this.#report(gap);
-          },
-          onError: (error) => {
-            this.#emitError(error);
-          },
-        }).pipe(concatMap((found) => concat(this.#rememberChosen(claims, found), [found]))),
-      ),
       // A read that is in flight may bring records of an assignment before this one: they must not meet its lanes.
       concatMap((found) => concat(this.#afterRead(), [found])),
       tap((found) => {
@@ -471,37 +455,23 @@ export class Session implements Client {
     );
   }
 
-  /** Where starts were chosen now, they are not to be chosen again. */
-  #rememberChosen(claims: readonly Claim[], found: readonly Start[]): Observable<never> {
-    const chosen = found.filter((start) => start.chosen).map((start) => start.checkpoint);
-    if (chosen.length === 0) return EMPTY;
-    const before = claims.map(({ checkpoint }) => checkpoint).filter((checkpoint) => checkpoint !== undefined);
-    return concat(this.#setBack(before, chosen), from(this.#offsets.reset(this.#options.group, chosen)).pipe(ignoreElements()));
-  }
-
-  /** It goes on also where the group does not follow. */
-  #setBack(before: readonly Checkpoint[], after: readonly Checkpoint[]): Observable<never> {
-    return this.#restarts.setBack(before, after).pipe(
-      catchError((error: unknown) => {
-        this.#emitError(error);
-        return EMPTY;
-      }),
-    );
-  }
-
-  /** The claims, as far as the group is by now. */
-  #upToDate(claims: readonly Claim[]): Observable<readonly Claim[]> {
-    const { group, mirror, onStateStale, emit } = this.#options;
-    if (!mirror) return of(claims);
-    return defer(() => this.#member.committed(claims)).pipe(
-      concatMap((committed) => {
-        const current = upToDate(claims, committed);
-        if (current.stale.length === 0) return of(current.claims);
-        emit({ type: 'stale', group, partitions: current.stale });
-        const ready: unknown = onStateStale(current.stale);
-        return isPromise(ready) ? from(ready).pipe(map(() => current.claims)) : of(current.claims);
-      }),
-    );
+  #claim(partitions: readonly TopicPartition[]): Observable<readonly Start[]> {
+    const { group, source, mirror, onStateStale, emit } = this.#options;
+    return claimStarts(partitions, {
+      group,
+      offsets: this.#offsets,
+      mirror,
+      member: this.#member,
+      policy: source,
+      restarts: this.#restarts,
+      onStateStale,
+      emit,
+      onGap: (gap) => {
+        this.#lanes.tallyOf(gap).misses += gap.to - gap.from;
+        this.#report(gap);
+      },
+      onError: this.#emitError,
+    });
   }
 
   /** The partition's log is another one than that of which its position was remembered. */
@@ -519,7 +489,7 @@ export class Session implements Client {
           concatMap((taken) => {
             const starting = taken.map((checkpoint) => startingAt(checkpoint, to));
             return concat(
-              this.#setBack(taken, starting),
+              this.#restarts.trySetBack(taken, starting),
               this.#restarts.begin(starting.map((checkpoint) => ({ lane, checkpoint, fetchFrom: to }))),
             );
           }),
@@ -561,7 +531,7 @@ export class Session implements Client {
         this.#flush(),
         this.#do(() => {
           this.#end(lanes, 'revoked');
-          for (const lane of this.#overtaken) if (partitions.some((partition) => isOf(partition, lane))) this.#overtaken.delete(lane);
+          this.#overtaken.settle(partitions);
           this.#member.unassign(partitions);
         }),
       );
@@ -662,66 +632,11 @@ export class Session implements Client {
 
   /** Others have taken these over: here they are lost, whatever the group says. */
   #refused(lanes: readonly PartitionLane[]): void {
-    const { group } = this.#options;
     // What the group has taken away by now nobody disputes.
     const disputed = lanes.filter((lane) => this.#isCurrent(lane));
     if (disputed.length === 0) return;
     this.#end(disputed, 'lost');
-    for (const lane of disputed) this.#overtaken.add(lane);
-    this.#grace ??= this.#scheduler.schedule(() => {
-      this.#grace = undefined;
-      const still = [...this.#overtaken];
-      if (still.length === 0 || this.#stopped) return;
-      const where = still.map(nameOf).join(', ');
-      this.#fail(
-        new FencedError(
-          `another subscription of ${group} on the same store has taken over ${where}: run only one per store, or give each its own group or name.`,
-          still.map(bare),
-        ),
-      );
-    }, FENCED_GRACE_MS);
-  }
-
-  #readFailed(error: ReadError): void {
-    if (error.code === MAX_POLL_EXCEEDED) {
-      this.#emitError(brokerError('the event loop stood still for longer than max.poll.interval.ms', error));
-      this.#end(this.#lanes.all(), 'lost');
-    } else if (PASSING.has(error.code)) {
-      this.#emitError(brokerError('reading failed, and goes on', error));
-    } else if (error.code === FATAL) {
-      // The client's log has the reason, and may be a moment later.
-      this.#withoutReason = this.#scheduler.schedule(() => {
-        this.#fail(brokerError('the client gave up', error));
-      }, REASON_MS);
-    } else if (error.code === AUTO_OFFSET_RESET) {
-      this.#rangeGuard.check();
-    } else if (isUnknownTopic(error.code)) {
-      this.#topicGone(error);
-    } else {
-      this.#fail(brokerError('reading failed', error));
-    }
-  }
-
-  #fatal(reason: string): Error {
-    const { group } = this.#options;
-    if (!/fenced/i.test(reason)) return brokerError('the client gave up', { code: FATAL, message: reason });
-    return new FencedError(
-      `another member of group ${group} has the same \`group.instance.id\`, and took this one's place: give each member its own.`,
-      this.#lanes.all().map(bare),
-    );
-  }
-
-  /** A topic was deleted: the end of a stream that names it, but not of one that names a pattern. */
-  #topicGone(cause: unknown): void {
-    from(this.#member.missing()).subscribe({
-      next: (topics) => {
-        if (topics.length > 0) this.#fail(unknownTopics(topics));
-        else this.#emitError(cause instanceof Error ? cause : brokerError('reading a topic failed', cause as ReadError));
-      },
-      error: (error: unknown) => {
-        this.#emitError(error);
-      },
-    });
+    this.#overtaken.add(disputed);
   }
 
   #afterRead(): Observable<never> {
@@ -740,11 +655,6 @@ export class Session implements Client {
   }
 }
 
-/** A function that returns nothing may be given as one that returns anything. */
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value;
-}
-
 /** Completes when nothing is open in the lane. */
 function idle(lane: PartitionLane): Observable<never> {
   return new Rx((subscriber) => {
@@ -757,8 +667,4 @@ function idle(lane: PartitionLane): Observable<never> {
 /** Completes when the work does, or at the first value of `limit`. */
 function untilDone(work: Observable<never>, limit: Observable<unknown>): Observable<never> {
   return race(concat(work, [undefined]), limit).pipe(take(1), ignoreElements());
-}
-
-function isOf({ topic, partition }: TopicPartition, lane: PartitionLane): boolean {
-  return partition === lane.partition && topic === lane.topic;
 }
