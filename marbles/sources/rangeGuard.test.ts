@@ -23,6 +23,7 @@ function guarding(brokers: Brokers, tops: readonly number[], options: Partial<Ra
     member,
     lanes: () => lanes,
     isStarved: () => false,
+    waits: () => false,
     onOutOfRange: 'fail',
     onGap: (gap) => gaps.push(gap),
     onFailure: (error) => failures.push(error),
@@ -193,11 +194,11 @@ describe('a patrol', () => {
 
   it('leaves alone what was read meanwhile and waits: it is still to be emitted', async () => {
     const brokers = new Brokers(1_000);
-    let starved = false;
-    const { asked, failures, guard } = guarding(brokers, [100], { isStarved: () => starved });
+    let waiting = false;
+    const { asked, failures, guard } = guarding(brokers, [100], { waits: () => waiting });
     brokers.deleteBefore(0, 400);
     asked.mockImplementation(() => {
-      starved = true;
+      waiting = true;
       return Promise.resolve({ low: 400, high: 1_000 });
     });
     await vi.advanceTimersByTimeAsync(TWO_PATROLS_MS);

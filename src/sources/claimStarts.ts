@@ -13,7 +13,7 @@ import { starts } from './starts.js';
 /** What claiming partitions takes. */
 export interface ClaimOptions {
   readonly group: string;
-  readonly offsets: OffsetStore;
+  readonly offsets: Pick<OffsetStore, 'claim' | 'reset'>;
   /** Whether the group's committed offsets follow the store. */
   readonly mirror: boolean;
   readonly member: Pick<Membership, 'committed' | 'watermarks' | 'offsetAt'>;

@@ -11,8 +11,10 @@ import type { ResolvedSourceOptions } from './sourceOptions.js';
 export interface RangeGuardOptions {
   readonly member: Pick<Membership, 'asked' | 'watermarks' | 'lastKnownEnd' | 'incremental' | 'refetch'>;
   readonly lanes: () => readonly PartitionLane[];
-  /** Whether what was read of the partition waits, or nothing of it is read because nothing of it may be emitted. */
-  readonly isStarved: (lane: PartitionLane) => boolean;
+  /** Whether nothing is read because nothing may be emitted. */
+  readonly isStarved: () => boolean;
+  /** Whether what was read of the partition may still wait to be emitted. */
+  readonly waits: (lane: PartitionLane) => boolean;
   readonly onOutOfRange: ResolvedSourceOptions['onOutOfRange'];
   /** Records are gone, and were passed over. */
   readonly onGap: (gap: Gap) => void;
@@ -57,16 +59,19 @@ export class RangeGuard {
 
   /** A position is no longer in its log. */
   check(): void {
-    // What was read of one that waits for its credit is still to be emitted: later a patrol finds it.
-    const lanes = this.#options.lanes().filter((lane) => !lane.starved);
-    this.#examine(lanes, 'out of range');
+    const { lanes, waits } = this.#options;
+    // What waits is still to be emitted: later a patrol finds it.
+    this.#examine(
+      lanes().filter((lane) => !waits(lane)),
+      'out of range',
+    );
   }
 
   /** The partitions that have not moved since the last patrol, although they may, and there may be more to read. */
   #stuck(): PartitionLane[] {
-    const { lanes, isStarved, member } = this.#options;
+    const { lanes, isStarved, waits, member } = this.#options;
     return lanes().filter((lane) => {
-      const starved = isStarved(lane);
+      const starved = isStarved() || waits(lane);
       const before = this.#tops.get(lane);
       this.#tops.set(lane, starved ? -1 : lane.top);
       if (starved || before !== lane.top || !lane.emitting) return false;
@@ -85,7 +90,7 @@ export class RangeGuard {
   }
 
   #judge(lane: PartitionLane, bounds: Watermarks, reason: 'stuck' | 'out of range'): Observable<never> {
-    const { member, isStarved } = this.#options;
+    const { member, waits } = this.#options;
     // Nothing of it was ever seen: it begins where the log does.
     const top = lane.top === 0 ? bounds.low : lane.top;
     // With a transaction open, the end that readers see lies before the end of the log.
@@ -93,7 +98,7 @@ export class RangeGuard {
     return end$.pipe(
       tap((end) => {
         // A group would take what is done now for its answer, and while it asks nothing is fetched: the patrol comes back.
-        if (!lane.emitting || member.asked || isStarved(lane)) return;
+        if (!lane.emitting || member.asked || waits(lane)) return;
         if (top < bounds.low || top > end.high) this.#leave(lane, { low: bounds.low, high: end.high });
         else if (reason === 'stuck' && top < bounds.high && member.incremental) member.refetch(at(lane, top));
       }),

@@ -91,7 +91,8 @@ export class ReadSession implements Client {
     this.#rangeGuard = new RangeGuard({
       member: fetcher,
       lanes: () => [...this.#open],
-      isStarved: () => this.#pump.taking || this.#demand.starved,
+      isStarved: () => this.#demand.starved,
+      waits: () => this.#pump.taking,
       onOutOfRange: source.onOutOfRange,
       onGap: (gap) => {
         this.#report(gap);

@@ -36,7 +36,6 @@ import { claimStarts } from './claimStarts.js';
 import { Deadline } from './deadline.js';
 import type { Delivery } from './delivery.js';
 import { Demand } from './demand.js';
-import { GroupFailures } from './groupFailures.js';
 import type { PartitionLane } from './lane.js';
 import { Lanes } from './lanes.js';
 import { LateCompletions } from './lateCompletions.js';
@@ -48,6 +47,7 @@ import { Pump } from './pump.js';
 import { RangeGuard } from './rangeGuard.js';
 import { Restarts } from './restarts.js';
 import { Seeker } from './seek.js';
+import { SessionFailures } from './sessionFailures.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
 import type { SourceState, SourceStats } from './sourceStats.js';
 import type { Start } from './starts.js';
@@ -92,7 +92,7 @@ export class Session implements Client {
   readonly #sampler: StatsSampler;
   readonly #restarts: Restarts;
   readonly #overtaken: Overtaken;
-  readonly #failures: GroupFailures;
+  readonly #failures: SessionFailures;
   readonly seeker: Seeker;
   readonly #lanes = new Lanes();
   /** Answers are given one after the other, in the order of the questions. */
@@ -171,7 +171,8 @@ export class Session implements Client {
     this.#rangeGuard = new RangeGuard({
       member: this.#member,
       lanes: () => this.#lanes.all(),
-      isStarved: (lane) => this.#pump.taking || this.#demand.starved || lane.starved,
+      isStarved: () => this.#demand.starved,
+      waits: (lane) => this.#pump.taking || lane.starved,
       onOutOfRange: options.source.onOutOfRange,
       onGap: (gap) => {
         this.#report(gap);
@@ -264,15 +265,15 @@ export class Session implements Client {
     });
   }
 
-  #failing(): GroupFailures {
-    return new GroupFailures({
+  #failing(): SessionFailures {
+    return new SessionFailures({
       group: this.#options.group,
       member: this.#member,
       lanes: () => this.#lanes.all(),
       onLost: () => {
         this.#end(this.#lanes.all(), 'lost');
       },
-      onOutOfRange: () => {
+      onPositionGone: () => {
         this.#rangeGuard.check();
       },
       onFailure: this.#fail,

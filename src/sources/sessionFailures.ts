@@ -8,17 +8,17 @@ import type { Membership } from './membership.js';
 import { AUTO_OFFSET_RESET, FATAL, MAX_POLL_EXCEEDED, PASSING } from './readFailures.js';
 import type { ReadError } from './reader.js';
 
-export interface GroupFailuresOptions {
+export interface SessionFailuresOptions {
   readonly group: string;
   readonly member: Pick<Membership, 'missing'>;
   readonly lanes: () => readonly PartitionLane[];
   /** The group has taken all partitions away, for it has not heard of this member for too long. */
   readonly onLost: () => void;
   /** A position is no longer in its log. */
-  readonly onOutOfRange: () => void;
-  /** The end of the stream. */
+  readonly onPositionGone: () => void;
+  /** The stream ends. */
   readonly onFailure: (error: unknown) => void;
-  /** It goes on. */
+  /** The stream goes on. */
   readonly onError: (error: unknown) => void;
   readonly scheduler: SchedulerLike;
 }
@@ -26,19 +26,19 @@ export interface GroupFailuresOptions {
 /** How long to wait for the reason why the client gave up. */
 const REASON_MS = 1_000;
 
-/** Tells the failures of a member of a group that end the stream from those with which it goes on. */
-export class GroupFailures {
-  readonly #options: GroupFailuresOptions;
+/** Tells the failures of a source that remembers which end the stream from those with which it goes on. */
+export class SessionFailures {
+  readonly #options: SessionFailuresOptions;
   /** The end of the stream, if the client gave up and does not say why. */
   #withoutReason: Subscription | undefined;
 
-  constructor(options: GroupFailuresOptions) {
+  constructor(options: SessionFailuresOptions) {
     this.#options = options;
   }
 
   /** A read has met this. */
   read(error: ReadError): void {
-    const { onLost, onOutOfRange, onFailure, onError, scheduler } = this.#options;
+    const { onLost, onPositionGone, onFailure, onError, scheduler } = this.#options;
     if (error.code === MAX_POLL_EXCEEDED) {
       onError(
         brokerError(
@@ -51,11 +51,11 @@ export class GroupFailures {
       onError(brokerError('reading failed, and goes on', error));
     } else if (error.code === FATAL) {
       // The client's log has the reason, and may be a moment later.
-      this.#withoutReason = scheduler.schedule(() => {
+      this.#withoutReason ??= scheduler.schedule(() => {
         this.#gaveUp(error);
       }, REASON_MS);
     } else if (error.code === AUTO_OFFSET_RESET) {
-      onOutOfRange();
+      onPositionGone();
     } else if (isUnknownTopic(error.code)) {
       this.#topicGone(error);
     } else {
