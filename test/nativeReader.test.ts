@@ -239,7 +239,7 @@ describe.runIf(isBuilt)('the native reader', () => {
 describe.runIf(inject('brokerKind') !== 'embedded')('both ways to read', () => {
   it.runIf(isBuilt)('give the same records, whatever their format allows', async () => {
     const topic = unique('variety');
-    await createTopic(brokers, topic, { partitions: 1 });
+    await createTopic(brokers, topic, { partitions: 1, config: { 'retention.ms': '-1' } });
     const written = variety(1_400);
     await writeRaw(brokers[0] as string, topic, 0, written);
 
@@ -259,7 +259,7 @@ describe.runIf(inject('brokerKind') !== 'embedded')('both ways to read', () => {
   it.each(ways)('%s: the addon alone is told who set the time, and under which epoch of the leader', async (path) => {
     for (const type of ['CreateTime', 'LogAppendTime'] as const) {
       const topic = unique(type);
-      await createTopic(brokers, topic, { partitions: 1, config: { 'message.timestamp.type': type } });
+      await createTopic(brokers, topic, { partitions: 1, config: { 'message.timestamp.type': type, 'retention.ms': '-1' } });
       const written = variety(10);
       await writeRaw(brokers[0] as string, topic, 0, written);
       await using raw = await RawConsumer.open(brokers, path, { 'group.id': unique(type) });
