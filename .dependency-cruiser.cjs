@@ -1,6 +1,6 @@
 /** The direction of imports: index → sources, sinks, operators → kafka → words; offsets → words. */
 const WORDS =
-  '^src/(record|position|state|errors|events|logging|options|topicName|assertPositioned|drain|fifo|listen|codecs|failures|parts|turns|retries|processing|lock|localDirectory|cluster|eventLoop|latency|statsHub|sampling|sources/sourceStats|sinks/producerStats)\\.ts$';
+  '^src/(record|position|promiseLike|state|errors|events|logging|options|topicName|assertPositioned|drain|fifo|listen|codecs|failures|parts|turns|retries|processing|lock|localDirectory|cluster|eventLoop|latency|statsHub|sampling|sources/sourceStats|sinks/producerStats)\\.ts$';
 const CLIENTS = '^src/(rdkafka|addon|noAddon|clientEvents|brokerErrors|connect)\\.ts$';
 const KAFKA = '^src/(kafka|rdkafka|addon|noAddon|clientEvents|brokerErrors|connect)\\.ts$';
 const ADMIN = '^src/admin/';

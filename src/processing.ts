@@ -6,6 +6,7 @@ import { listen } from './listen.js';
 import { Parts } from './parts.js';
 import type { Lane, Positioned } from './position.js';
 import { LANE } from './position.js';
+import { isPromiseLike } from './promiseLike.js';
 import type { KafkaRecord } from './record.js';
 import type { RetryPolicy } from './retries.js';
 import { Retries } from './retries.js';
@@ -232,8 +233,4 @@ function inPlaceOf<V, K, O>(record: KafkaRecord<V, K>, lane: Lane, output: O): P
 
 function isPositioned(value: unknown): value is Positioned {
   return typeof value === 'object' && value !== null && LANE in value;
-}
-
-function isPromiseLike<T>(value: ObservableInput<T>): value is PromiseLike<T> {
-  return typeof (value as Partial<PromiseLike<T>> | undefined)?.then === 'function';
 }

@@ -5,6 +5,7 @@ import { commit } from '../../src/operators/commit.js';
 import type { KafkaRecord } from '../../src/record.js';
 import type { Row } from '../support/log.js';
 import { log, rowsOf } from '../support/log.js';
+import type { Pumping } from '../support/pumping.js';
 import { pumping } from '../support/pumping.js';
 import { mostAtOnce, slowWork } from '../support/slowWork.js';
 import { source } from '../support/source.js';
@@ -15,6 +16,21 @@ const MIB = 1024 * 1024;
 /** So many records. */
 function many(records: number): Row[] {
   return Array.from({ length: records }, (_, offset) => ({ value: 'x', offset }));
+}
+
+/** Does something in the middle of a read that takes long; sees how much was emitted by then, and how much when the read has been dealt with. */
+function inTheMiddle(work: (pump: Pumping['pump']) => void = () => undefined) {
+  const kafka = source();
+  const slow = slowWork(() => 50);
+  const { pump, records$ } = pumping(kafka, log(many(100)), [kafka.lane()], slow);
+  const emitted = collect(records$.pipe(slow.work, commit()), 10_000);
+  const seen: number[] = [];
+  at(50, () => {
+    work(pump);
+    seen.push(emitted.length);
+    pump.afterRead(() => seen.push(emitted.length));
+  });
+  return { emitted, seen };
 }
 
 describe('Pump', () => {
@@ -269,15 +285,7 @@ describe('Pump', () => {
   it(
     'has dealt with a read only when all of it was emitted, however long that takes',
     inVirtualTime(({ flush }) => {
-      const kafka = source();
-      const { scheduler, work } = slowWork(() => 50);
-      const { pump, records$ } = pumping(kafka, log(many(100)), [kafka.lane()], { scheduler });
-      const emitted = collect(records$.pipe(work, commit()), 10_000);
-      const seen: number[] = [];
-      at(50, () => {
-        seen.push(emitted.length);
-        pump.afterRead(() => seen.push(emitted.length));
-      });
+      const { seen } = inTheMiddle();
       flush();
       expect(seen[0]).toBeLessThan(100);
       expect(seen[1]).toBe(100);
@@ -287,15 +295,8 @@ describe('Pump', () => {
   it(
     'drained, leaves what is left of a read that takes long',
     inVirtualTime(({ flush }) => {
-      const kafka = source();
-      const { scheduler, work } = slowWork(() => 50);
-      const { pump, records$ } = pumping(kafka, log(many(100)), [kafka.lane()], { scheduler });
-      const emitted = collect(records$.pipe(work, commit()), 10_000);
-      const seen: number[] = [];
-      at(50, () => {
+      const { emitted, seen } = inTheMiddle((pump) => {
         pump.drain();
-        seen.push(emitted.length);
-        pump.afterRead(() => seen.push(emitted.length));
       });
       flush();
       expect(seen).toEqual([emitted.length, emitted.length]);

@@ -8,6 +8,7 @@ import { listen } from '../listen.js';
 import { checkOptions } from '../options.js';
 import type { Lane } from '../position.js';
 import { LANE } from '../position.js';
+import { isPromiseLike } from '../promiseLike.js';
 import type { KafkaRecord } from '../record.js';
 import { RAW } from '../record.js';
 
@@ -265,8 +266,4 @@ function place<T, K>(line: Line<T, K>, record: KafkaRecord<Buffer | null, K>): P
 function decoded<V, K>(record: KafkaRecord<unknown, K>, bytes: Buffer, value: V): KafkaRecord<V, K> {
   // The first codec of several got what was read.
   return { ...record, value, [RAW]: record[RAW] ?? bytes };
-}
-
-function isPromiseLike<T>(value: unknown): value is PromiseLike<T> {
-  return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function';
 }

@@ -87,11 +87,14 @@ export class SharedBacklog implements Backlog {
   }
 
   take(batch: Batch, from: number): number {
-    const behind = this.#held.length > 0;
-    const row = behind ? from : this.#emit(batch, from);
-    if (!behind && row < batch.length && this.#options.emitter.late) return row;
-    if (behind || row < batch.length) this.#hold(batch, row);
-    else this.#tellEnds(batch);
+    if (this.#held.length > 0) {
+      this.#hold(batch, from);
+      return batch.length;
+    }
+    const row = this.#emit(batch, from);
+    if (row === batch.length) this.#tellEnds(batch);
+    else if (this.#options.emitter.late) return row;
+    else this.#hold(batch, row);
     return batch.length;
   }
 

@@ -3,6 +3,7 @@ import { EMPTY, concat, concatMap, defer, from, ignoreElements, map, of } from '
 import type { KafkaEvent } from '../events.js';
 import type { Claim, OffsetStore } from '../offsets/store.js';
 import type { Gap, StaleState, TopicPartition } from '../position.js';
+import { isPromiseLike } from '../promiseLike.js';
 import type { Membership } from './membership.js';
 import type { Restarts } from './restarts.js';
 import type { ResolvedSourceOptions } from './sourceOptions.js';
@@ -48,8 +49,9 @@ function followGroup(claims: readonly Claim[], { group, mirror, member, onStateS
       const current = upToDate(claims, committed);
       if (current.stale.length === 0) return of(current.claims);
       emit({ type: 'stale', group, partitions: current.stale });
+      // A function that returns nothing may be given as one that returns anything.
       const ready: unknown = onStateStale(current.stale);
-      return isPromise(ready) ? from(ready).pipe(map(() => current.claims)) : of(current.claims);
+      return isPromiseLike(ready) ? from(ready).pipe(map(() => current.claims)) : of(current.claims);
     }),
   );
 }
@@ -60,9 +62,4 @@ function rememberChosen(claims: readonly Claim[], found: readonly Start[], { gro
   if (chosen.length === 0) return EMPTY;
   const before = claims.map(({ checkpoint }) => checkpoint).filter((checkpoint) => checkpoint !== undefined);
   return concat(restarts.trySetBack(before, chosen), defer(() => from(offsets.reset(group, chosen))).pipe(ignoreElements()));
-}
-
-/** A function that returns nothing may be given as one that returns anything. */
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value;
 }

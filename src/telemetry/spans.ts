@@ -1,6 +1,7 @@
 import type { ObservableInput, Subscriber } from 'rxjs';
 import { Observable, from } from 'rxjs';
 import { listen } from '../listen.js';
+import { isPromiseLike } from '../promiseLike.js';
 import type { SpanSubject } from './attributes.js';
 import type { Attributes, OpenTelemetryApi, Span, SpanLink, TraceContext, Tracer } from './openTelemetry.js';
 
@@ -108,8 +109,4 @@ class Open {
     this.#ended = true;
     this.#span.end();
   }
-}
-
-function isPromiseLike<T>(result: ObservableInput<T>): result is PromiseLike<T> {
-  return typeof (result as Partial<PromiseLike<T>>).then === 'function';
 }
